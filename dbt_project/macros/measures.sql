@@ -1,0 +1,53 @@
+{% macro measure_names() -%}
+    {{ return([
+        'calls',
+        'unpriced_calls',
+        'unpriced_tokens',
+        'input_tokens',
+        'uncached_input_tokens',
+        'cache_read_tokens',
+        'cache_write_tokens',
+        'output_tokens',
+        'reasoning_tokens',
+        'total_tokens',
+        'list_cost',
+        'contracted_cost',
+        'effective_cost',
+        'billed_cost',
+    ]) }}
+{%- endmacro %}
+
+
+{% macro summed_measures() -%}
+    {%- for name in measure_names() %}
+        {%- if name.endswith('_cost') %}
+        cast(sum({{ name }}) as decimal(38, 12)) as {{ name }}
+        {%- else %}
+        cast(sum({{ name }}) as bigint) as {{ name }}
+        {%- endif %}
+        {%- if not loop.last %},{% endif %}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{% macro known_sum(first, second) -%}
+    coalesce({{ first }} + {{ second }}, {{ first }}, {{ second }})
+{%- endmacro %}
+
+
+{% macro content_buckets() -%}
+    {{ return([
+        'uncached_input_tokens',
+        'cache_read_tokens',
+        'cache_read_audio_tokens',
+        'cache_write_5m_tokens',
+        'cache_write_1h_tokens',
+        'audio_input_tokens',
+        'image_input_tokens',
+        'video_input_tokens',
+        'text_output_tokens',
+        'reasoning_tokens',
+        'audio_output_tokens',
+        'image_output_tokens',
+    ]) }}
+{%- endmacro %}

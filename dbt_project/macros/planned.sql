@@ -1,0 +1,32 @@
+{% macro delete_planned_dates(column) %}
+    {% if is_incremental() %}
+        delete from {{ this }}
+        where {{ column }} in (select dates.event_date from {{ ref('stg_plan__dates') }} as dates)
+    {% elif execute and not plan_is_full() %}
+        {% do exceptions.raise_compiler_error(
+            this.identifier ~ ' is new, but the plan names only some dates: run `tollbook warehouse build --full-refresh`'
+        ) %}
+    {% endif %}
+{% endmacro %}
+
+
+{% macro delete_planned_periods() %}
+    {% if is_incremental() %}
+        delete from {{ this }}
+        where billing_period_start in (
+            select dates.billing_period_start from {{ ref('stg_plan__dates') }} as dates
+        )
+    {% endif %}
+{% endmacro %}
+
+
+{% macro planned_dates_only(column) %}
+    {%- if is_incremental() -%}
+        where {{ column }} in (select planned_dates.event_date from planned_dates)
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro billing_period_start(instant) -%}
+    cast(date_trunc('month', {{ instant }}) as date)
+{%- endmacro %}

@@ -1,0 +1,83 @@
+{% macro plan_file() -%}
+    {{ env_var('TOLLBOOK_WAREHOUSE', 'tollbook-data/warehouse') }}/plan/plan.json
+{%- endmacro %}
+
+
+{% macro register_plan() %}
+    {% if execute and flags.WHICH in ('build', 'run', 'test', 'show') %}
+        {% set path = plan_file() | trim %}
+        {% if run_query("select count(*) from glob('" ~ path ~ "')").columns[0][0] == 0 %}
+            {% do exceptions.raise_compiler_error(
+                'expected a plan at ' ~ path ~ ', found none: run `tollbook warehouse build` once'
+            ) %}
+        {% endif %}
+
+        {% do run_query('create schema if not exists scratch.lake') %}
+        {% do run_query('create schema if not exists scratch.plan') %}
+        {% do run_query(plan_table('scope', 'is_full, built_commit, target_commit', path)) %}
+        {% do run_query(plan_table('dates', 'unnest(event_dates) as event_date', path)) %}
+        {% do run_query(plan_table('files', 'unnest(files, recursive := true)', path)) %}
+        {% do run_query(
+            "create or replace table scratch.plan.cross_date_keys as "
+            ~ "from read_parquet('" ~ path | replace('plan.json', 'cross_date_keys.parquet') ~ "')"
+        ) %}
+        {% for role in ('usage', 'usage_elsewhere') %}
+            {% do run_query(run_query(view_of_files(role)).columns[0][0]) %}
+        {% endfor %}
+
+        {% if flags.FULL_REFRESH and not plan_is_full() %}
+            {% do exceptions.raise_compiler_error(
+                'a full refresh needs a plan of every date: run `tollbook warehouse build --full-refresh`'
+            ) %}
+        {% endif %}
+    {% endif %}
+{% endmacro %}
+
+
+{% macro plan_is_full() %}
+    {{ return(run_query('select is_full from scratch.plan.scope').columns[0][0]) }}
+{% endmacro %}
+
+
+{% macro plan_table(name, columns, path) %}
+    create or replace table scratch.plan.{{ name }} as
+    select {{ columns }}
+    from read_json(
+        '{{ path }}',
+        maximum_object_size = 2147483647,
+        columns = {
+            is_full: 'boolean',
+            built_commit: 'bigint',
+            target_commit: 'bigint',
+            event_dates: 'date[]',
+            files: 'struct(role varchar, schema_version integer, commit_number bigint, path varchar)[]'
+        }
+    )
+{% endmacro %}
+
+
+{#- A list of files must stand in the text of a view, because a view holds no variable and a table function takes no
+    subquery. Files of one contract version share a reader, whose first file is an empty one with the contract's
+    schema: columns and types are the contract's, never those of whichever file comes first. -#}
+{% macro view_of_files(role) %}
+    with readers as (
+
+        select
+            schema_version,
+            string_agg('''' || replace(path, '''', '''''') || '''', ', ' order by commit_number, path) as paths
+        from scratch.plan.files
+        where role = '{{ role }}'
+        group by schema_version
+
+    )
+
+    select
+        'create or replace view scratch.lake.{{ role }} as '
+        || string_agg(
+            'select *, filename, file_row_number from read_parquet([' || paths
+            || '], hive_partitioning = true, hive_types = {''event_date'': date})',
+            ' union all by name '
+            order by schema_version desc
+        )
+    from readers
+{% endmacro %}

@@ -1,0 +1,80 @@
+{#- `call_key` finds tellings of one call; it never decides: what it brings together is compared by source and id. -#}
+{% macro stage_tellings(relation) %}
+with source as (
+
+    select * from {{ relation }}
+
+),
+
+renamed as (
+
+    select
+        -- place
+        filename as file_path,
+        file_row_number,
+        topic,
+        "partition" as kafka_partition,
+        "offset" as kafka_offset,
+
+        -- identity
+        hash(source, event_id) as call_key,
+        source,
+        event_id,
+        coalesce(revision, 0) as revision,
+        coalesce(action, 'record') as telling_action,
+        action_reason,
+        reporter,
+
+        -- time
+        event_date,
+        occurred_at,
+        ingested_at,
+
+        -- what ran
+        provider,
+        model,
+        service_tier,
+        "path" as inference_path,
+        environment,
+        purpose,
+        status,
+        outcome,
+
+        -- for whom
+        workflow,
+        task_id,
+        agent,
+        attempt,
+        owner_team,
+        owner_cost_center,
+        owner_business_unit,
+
+        -- quantities
+        input_tokens,
+        uncached_input_tokens,
+        cache_read_tokens,
+        cache_read_audio_tokens,
+        cache_write_5m_tokens,
+        cache_write_1h_tokens,
+        audio_input_tokens,
+        image_input_tokens,
+        video_input_tokens,
+        output_tokens,
+        text_output_tokens,
+        reasoning_tokens,
+        audio_output_tokens,
+        image_output_tokens,
+        tool_calls,
+        other_units,
+
+        -- money
+        list_cost,
+        cost_basis,
+        unpriced_reason
+
+    from source
+
+)
+
+select * from renamed
+{% endmacro %}

@@ -1,0 +1,85 @@
+{{ config(materialized='view', database='scratch') }}
+
+with tellings as (
+
+    select * from {{ ref('stg_lake__usage') }}
+
+),
+
+tellings_resolved as (
+
+    select * from {{ ref('int_tellings_resolved') }}
+
+),
+
+tellings_that_do_not_count as (
+
+    select
+        file_path,
+        file_row_number
+    from tellings_resolved
+    where telling_state <> 'standing'
+
+),
+
+standing as (
+
+    select tellings.*
+
+    from tellings
+
+    anti join tellings_that_do_not_count
+        on tellings.file_row_number = tellings_that_do_not_count.file_row_number
+            and tellings.file_path = tellings_that_do_not_count.file_path
+
+),
+
+measured as (
+
+    select
+        event_date as usage_date,
+        {{ billing_period_start('occurred_at') }} as billing_period_start,
+        occurred_at,
+        coalesce(owner_team, 'unallocated') as team,
+        coalesce(owner_cost_center, 'unallocated') as cost_center,
+        coalesce(owner_business_unit, 'unallocated') as business_unit,
+        coalesce(workflow, 'unknown') as workflow,
+        task_id,
+        coalesce(agent, 'unknown') as agent,
+        coalesce(provider, 'unknown') as provider,
+        coalesce(model, 'unknown') as model,
+        coalesce(service_tier, 'default') as service_tier,
+        coalesce(environment, 'unknown') as environment,
+        coalesce(inference_path, 'unknown') as inference_path,
+        coalesce(purpose, 'unknown') as purpose,
+        coalesce(cost_basis, 'unpriced') as cost_basis,
+        unpriced_reason,
+        'USD' as billing_currency,
+        status,
+        outcome,
+        attempt,
+        purpose is not distinct from 'retry' or attempt > 1 as is_retry,
+        input_tokens,
+        {{ known_sum('cache_read_tokens', 'cache_read_audio_tokens') }} as cache_read_tokens,
+        {{ known_sum('cache_write_5m_tokens', 'cache_write_1h_tokens') }} as cache_write_tokens,
+        output_tokens,
+        reasoning_tokens,
+        {{ known_sum('input_tokens', 'output_tokens') }} as total_tokens,
+        list_cost
+
+    from standing
+
+)
+
+select
+    *,
+    input_tokens - coalesce(cache_read_tokens, 0) - coalesce(cache_write_tokens, 0) as uncached_input_tokens,
+    1 as calls,
+    case when list_cost is null then 1 else 0 end as unpriced_calls,
+    case when list_cost is null then total_tokens else 0 end as unpriced_tokens,
+    -- Until a contract says otherwise a call costs its list price; no invoice is known, so what was billed is not.
+    list_cost as contracted_cost,
+    list_cost as effective_cost,
+    cast(null as decimal(38, 12)) as billed_cost
+
+from measured

@@ -1,0 +1,186 @@
+{{ config(materialized='table', database='scratch') }}
+
+with planned as (
+
+    select
+        *,
+        true as is_planned
+    from {{ ref('stg_lake__usage') }}
+
+),
+
+elsewhere as (
+
+    select
+        *,
+        false as is_planned
+    from {{ ref('stg_lake__usage_elsewhere') }}
+
+),
+
+files as (
+
+    select * from {{ ref('stg_plan__files') }}
+
+),
+
+tellings as (
+
+    select * from planned
+
+    union all
+
+    select * from elsewhere
+
+),
+
+-- Finding the few calls that were told more than once is cheap; ranking every telling is not.
+call_keys_told_twice as (
+
+    select call_key
+
+    from (
+
+        select call_key from planned
+
+        union all
+
+        select call_key from elsewhere
+
+    ) as call_keys
+
+    group by call_key
+
+    having count(*) > 1
+
+),
+
+tellings_in_question as (
+
+    select tellings.*
+
+    from tellings
+
+    left join call_keys_told_twice
+        on tellings.call_key = call_keys_told_twice.call_key
+
+    where call_keys_told_twice.call_key is not null or tellings.telling_action = 'void'
+
+),
+
+tellings_with_content as (
+
+    select
+        tellings_in_question.*,
+        files.commit_number,
+        hash(
+            tellings_in_question.telling_action,
+            tellings_in_question.provider,
+            tellings_in_question.model,
+            tellings_in_question.input_tokens is null,
+            tellings_in_question.output_tokens is null,
+            {% for bucket in content_buckets() -%}
+            coalesce(tellings_in_question.{{ bucket }}, 0),
+            {% endfor -%}
+            list_sort(map_entries(coalesce(tellings_in_question.tool_calls, map {}))),
+            list_sort(map_entries(coalesce(tellings_in_question.other_units, map {})))
+        ) as content_hash
+
+    from tellings_in_question
+
+    inner join files
+        on tellings_in_question.file_path = files.file_path
+
+),
+
+-- An id that comes back after more than `same_call_days` is another call.
+dates_apart as (
+
+    select
+        *,
+        event_date - lag(event_date) over (
+            partition by source, event_id order by event_date
+        ) as days_since_last
+
+    from tellings_with_content
+
+),
+
+calls_told as (
+
+    select
+        *,
+        count(*) filter (where days_since_last > {{ var('same_call_days') }}) over (
+            partition by source, event_id
+            order by event_date
+            range between unbounded preceding and current row
+        ) as call_number
+
+    from dates_apart
+
+),
+
+tellings_compared as (
+
+    select
+        *,
+        max(revision) over (
+            partition by source, event_id, call_number
+        ) as highest_revision,
+        row_number() over first_told as telling_number,
+        first_value(content_hash) over first_told as accepted_content_hash,
+        first_value(topic) over first_told as accepted_topic,
+        first_value(kafka_partition) over first_told as accepted_kafka_partition,
+        first_value(kafka_offset) over first_told as accepted_kafka_offset,
+        first_value(input_tokens) over first_told as accepted_input_tokens,
+        first_value(output_tokens) over first_told as accepted_output_tokens,
+        first_value(list_cost) over first_told as accepted_list_cost
+
+    from calls_told
+
+    window first_told as (
+        partition by source, event_id, call_number, revision
+        order by commit_number, topic, kafka_partition, kafka_offset
+    )
+
+)
+
+select
+    file_path,
+    file_row_number,
+    topic,
+    kafka_partition,
+    kafka_offset,
+    commit_number,
+    source,
+    event_id,
+    revision,
+    telling_action,
+    reporter,
+    event_date,
+    occurred_at,
+    ingested_at,
+    provider,
+    model,
+    owner_team,
+    workflow,
+    input_tokens,
+    output_tokens,
+    list_cost,
+    accepted_topic,
+    accepted_kafka_partition,
+    accepted_kafka_offset,
+    accepted_input_tokens,
+    accepted_output_tokens,
+    accepted_list_cost,
+    case
+        when telling_number > 1 and content_hash = accepted_content_hash then 'duplicate'
+        when telling_number > 1 then 'conflict'
+        when revision < highest_revision then 'superseded'
+        when telling_action = 'void' then 'voided'
+        else 'standing'
+    end as telling_state
+
+from tellings_compared
+
+where is_planned

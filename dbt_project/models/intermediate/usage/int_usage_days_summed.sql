@@ -1,0 +1,38 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        pre_hook="{{ delete_planned_dates('usage_date') }}"
+    )
+}}
+
+-- depends_on: {{ ref('stg_plan__dates') }}
+
+with calls as (
+
+    select * from {{ ref('int_calls_deduplicated') }}
+
+)
+
+select
+    usage_date,
+    billing_period_start,
+    team,
+    cost_center,
+    business_unit,
+    workflow,
+    agent,
+    provider,
+    model,
+    service_tier,
+    environment,
+    inference_path,
+    purpose,
+    cost_basis,
+    unpriced_reason,
+    billing_currency,
+    {{ summed_measures() }}
+
+from calls
+
+group by all

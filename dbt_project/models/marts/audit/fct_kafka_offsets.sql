@@ -1,0 +1,22 @@
+{{ config(materialized='table') }}
+
+with partition_totals as (
+
+    select * from {{ ref('stg_book__partition_totals') }}
+
+)
+
+select
+    topic,
+    kafka_partition,
+    first_offset,
+    next_offset,
+    records,
+    usage_rows,
+    reject_rows,
+    tombstones,
+    control_offsets,
+    aborted_offsets,
+    missing_offsets
+
+from partition_totals

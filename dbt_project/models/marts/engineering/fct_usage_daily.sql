@@ -1,0 +1,41 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        pre_hook="{{ delete_planned_dates('usage_date') }}"
+    )
+}}
+
+with usage_days as (
+
+    select * from {{ ref('int_usage_days_summed') }}
+
+),
+
+planned_dates as (
+
+    select * from {{ ref('stg_plan__dates') }}
+
+),
+
+usage_days_of_planned_dates as (
+
+    select * from usage_days
+
+    {{ planned_dates_only('usage_date') }}
+
+)
+
+select
+    usage_date,
+    team,
+    workflow,
+    agent,
+    model,
+    string_agg(distinct provider, ', ' order by provider) as providers,
+    billing_currency,
+    {{ summed_measures() }}
+
+from usage_days_of_planned_dates
+
+group by all

@@ -1,0 +1,1 @@
+{{ stage_tellings(source('lake', 'usage')) }}

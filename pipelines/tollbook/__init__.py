@@ -1,0 +1,1 @@
+"""Tollbook: the ledger of an organisation's AI tokens."""

@@ -1,0 +1,146 @@
+"""Where Kafka is, and whether it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tollbook.errors import KafkaUnavailableError, MisuseError
+from tollbook.settings import BOOTSTRAP_VARIABLE, Settings
+
+ADMIN_TIMEOUT_SECONDS = 15.0
+_POLL_SECONDS = 0.1
+_SERVER = re.compile(r"\[(?P<v6>[0-9A-Fa-f:.]+)\]:(?P<port6>\d+)|(?P<host>[^\s:\[\]]+):(?P<port>\d+)")
+
+
+def bootstrap(settings: Settings) -> str:
+    """Return the Kafka servers to use, `host:port,...`: the named ones, else the embedded broker.
+
+    Args:
+        settings: Which home, and perhaps which servers.
+
+    Raises:
+        KafkaUnavailableError: None were named and the embedded broker does not run.
+    """
+    if settings.bootstrap_servers is not None:
+        return settings.bootstrap_servers
+    from tollbook.broker.lifecycle import Broker
+
+    address = Broker(settings).address()
+    if address is None:
+        raise KafkaUnavailableError(
+            f"expected the embedded broker of {settings.home} to run, it does not. "
+            "Start it with `tollbook broker up`, or name another Kafka by --bootstrap-servers "
+            f"or {BOOTSTRAP_VARIABLE}."
+        )
+    return address
+
+
+@contextlib.contextmanager
+def admin(servers: str, *, timeout_seconds: float = ADMIN_TIMEOUT_SECONDS) -> Iterator[Any]:
+    """Give a connected `kafka.KafkaAdminClient`, and close it.
+
+    Args:
+        servers: Kafka servers, `host:port,...`.
+        timeout_seconds: How long to wait for the first answer.
+
+    Raises:
+        KafkaUnavailableError: No server answered in time.
+        MisuseError: `servers` is not a list of `host:port`.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    _wait_until_reachable(servers, timeout_seconds)
+    from kafka import KafkaAdminClient
+    from kafka.errors import KafkaError
+
+    clients: list[Any] = []
+    try:
+        client = KafkaAdminClient(
+            bootstrap_servers=servers.split(","),
+            bootstrap_timeout_ms=max(1, int((deadline - time.monotonic()) * 1000)),
+            kafka_client=_kept_in(clients),
+        )
+    except KafkaError as error:
+        for made in clients:  # a constructor that raises leaves its network thread behind
+            made.close()
+        raise KafkaUnavailableError(
+            f"expected a Kafka broker at {servers}, none answered within {timeout_seconds:g} s: {error}"
+        ) from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def answers(servers: str, *, timeout_seconds: float) -> bool:
+    """Return whether a cluster answers with a controller and a broker, the sign that records can be sent.
+
+    Args:
+        servers: Kafka servers, `host:port,...`.
+        timeout_seconds: How long to wait for the first answer.
+    """
+    from kafka.errors import KafkaError
+
+    try:
+        with admin(servers, timeout_seconds=timeout_seconds) as client:
+            cluster = client.describe_cluster()
+    except (KafkaUnavailableError, KafkaError):
+        return False
+    return bool(cluster["brokers"]) and cluster["controller_id"] >= 0
+
+
+def addresses(servers: str) -> tuple[tuple[str, int], ...]:
+    """Return host and port of each of `servers`.
+
+    Raises:
+        MisuseError: One of them is not `host:port`.
+    """
+    found = []
+    for server in servers.split(","):
+        match = _SERVER.fullmatch(server.strip())
+        if match is None:
+            raise MisuseError(
+                f"expected Kafka servers as host:port,... (--bootstrap-servers or {BOOTSTRAP_VARIABLE}), "
+                f"got {servers!r}"
+            )
+        found.append((match["v6"] or match["host"], int(match["port6"] or match["port"])))
+    return tuple(found)
+
+
+def _wait_until_reachable(servers: str, timeout_seconds: float) -> None:
+    """Return once one of the servers accepts connections.
+
+    kafka-python would wait as well, but it says only that time ran out, and leaks a socket at each refusal.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    targets = addresses(servers)
+    while True:
+        failures = []
+        for host, port in targets:
+            remaining = max(0.1, deadline - time.monotonic())
+            try:
+                socket.create_connection((host, port), timeout=remaining).close()
+            except OSError as error:
+                failures.append(f"{host}:{port}: {error.strerror or error}")
+            else:
+                return
+        if time.monotonic() > deadline:
+            raise KafkaUnavailableError(
+                f"expected a Kafka broker at {servers}, none accepted a connection "
+                f"within {timeout_seconds:g} s ({'; '.join(failures)})"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _kept_in(clients: list[Any]) -> Any:
+    from kafka.net.compat import KafkaNetClient
+
+    def make(**configs: Any) -> Any:
+        clients.append(KafkaNetClient(**configs))
+        return clients[-1]
+
+    return make

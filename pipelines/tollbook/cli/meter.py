@@ -1,0 +1,103 @@
+"""`tollbook meter`: the Beam job from Kafka to the lake."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tollbook.cli.options import BootstrapServers, Home, Json, print_json, print_table, progress
+from tollbook.errors import MisuseError
+from tollbook.settings import Settings
+
+if TYPE_CHECKING:
+    from tollbook.stream.meter import MeterProgress
+
+DEFAULT_TOPIC = "llm.usage"
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the command to the command line."""
+    parent.command()(meter)
+
+
+def meter(
+    *,
+    until_caught_up: Annotated[
+        bool, typer.Option("--until-caught-up", help="Read what the topics hold now, then end.")
+    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on reading until stopped.")] = False,
+    topic: Annotated[
+        list[str] | None,
+        typer.Option("--topic", help="Topic to read; may be given again [default: llm.usage]."),
+    ] = None,
+    max_commit_records: Annotated[
+        int, typer.Option("--max-commit-records", min=1, help="Most records in one commit.")
+    ] = 262_144,
+    runner: Annotated[str, typer.Option("--runner", help="Beam runner; `embedded` runs in this process.")] = "embedded",
+    home: Home = None,
+    bootstrap_servers: BootstrapServers = None,
+    as_json: Json = False,
+) -> None:
+    """Read usage events from Kafka, price, attribute and aggregate them, and commit them to the lake.
+
+    What was read is what the lake's newest manifest says, so a meter that was killed goes on where the book ends.
+    Ctrl-C and SIGTERM end it after the commit under way.
+    """
+    if until_caught_up == follow:
+        raise MisuseError("expected one of --until-caught-up and --follow")
+    if runner != "embedded":
+        raise MisuseError(f"expected --runner embedded, got {runner!r}")
+    from tollbook.broker.connect import bootstrap
+    from tollbook.stream.meter import MeterOptions, run_meter
+
+    settings = Settings.load(home=home, bootstrap_servers=bootstrap_servers)
+    options = MeterOptions(
+        lake=settings.lake,
+        bootstrap_servers=bootstrap(settings),
+        topics=tuple(topic or [DEFAULT_TOPIC]),
+        owners_path=settings.owners,
+        follow=follow,
+        max_commit_records=max_commit_records,
+    )
+    with _stopping() as should_stop:
+        outcome = run_meter(options, report=_tell, should_stop=should_stop)
+    if as_json:
+        print_json(
+            {
+                "commit": outcome.commit,
+                "read": outcome.read,
+                "accepted": outcome.accepted,
+                "rejected": outcome.rejected,
+            }
+        )
+    else:
+        print_table(
+            ("commit", "read", "accepted", "rejected"),
+            [(outcome.commit, outcome.read, outcome.accepted, outcome.rejected)],
+        )
+
+
+def _tell(done: MeterProgress) -> None:
+    progress(f"commit {done.commit}: {done.read:,} read, {done.accepted:,} accepted, {done.rejected:,} rejected")
+
+
+@contextmanager
+def _stopping() -> Iterator[Callable[[], bool]]:
+    """Turn the first SIGINT or SIGTERM into a wish to stop; a second one ends the process at once."""
+    wishes: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        wishes.append(number)
+        signal.signal(number, signal.SIG_DFL)
+        progress("stopping after the commit under way")
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(wishes)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

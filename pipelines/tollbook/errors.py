@@ -1,0 +1,138 @@
+"""Every exception that Tollbook raises.
+
+Exceptions keep their facts as attributes and survive pickling, because Beam moves them between workers. A message
+says what was expected, what came, and where.
+"""
+
+from __future__ import annotations
+
+
+class TollbookError(Exception):
+    """Base of all errors that a user can act on.
+
+    Attributes:
+        exit_code: Exit status of the command line: 1 for a finding, 2 for misuse.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class MisuseError(TollbookError):
+    """The command or its settings cannot work as given."""
+
+    exit_code = 2
+
+
+class ContractNotFoundError(TollbookError):
+    """A schema is in neither the package nor the checkout."""
+
+
+class RejectedRecordError(TollbookError):
+    """One record is wrong. It becomes a dead letter; its neighbours go on.
+
+    Attributes:
+        reason: Code from `tollbook.formats.reasons.REASONS`.
+        field: Field at fault, or None for the whole record.
+        expected: What the contract asks for.
+        got: What came, shortened, never content of a prompt.
+    """
+
+    def __init__(self, reason: str, field: str | None, expected: str, got: str) -> None:
+        where = f"`{field}`" if field else "the record"
+        super().__init__(f"{reason}: expected {where} to be {expected}, got {got}")
+        self.reason = reason
+        self.field = field
+        self.expected = expected
+        self.got = got
+
+    def __reduce__(self) -> tuple[type[RejectedRecordError], tuple[str, str | None, str, str]]:
+        return (type(self), (self.reason, self.field, self.expected, self.got))
+
+
+class CommitConflictError(TollbookError):
+    """Another writer committed first; this writer's work is not in the book and must be planned again."""
+
+
+class LakeLockedError(TollbookError):
+    """Another meter holds the lake."""
+
+
+class CorruptManifestError(TollbookError):
+    """A manifest cannot be read, or the chain of manifests has a hole."""
+
+
+class OffsetGapError(TollbookError):
+    """Kafka no longer holds records that were never read."""
+
+
+class KafkaUnavailableError(TollbookError):
+    """No Kafka broker answered."""
+
+
+class ReferenceDataError(TollbookError):
+    """A reference file breaks its schema or contradicts itself."""
+
+
+class BrokerError(TollbookError):
+    """The embedded broker cannot start or stop."""
+
+
+class JarError(TollbookError):
+    """A jar of the embedded broker cannot be fetched, or is not the one that was pinned."""
+
+
+class TopicError(TollbookError):
+    """A topic has no definition in `schemas/topics/`, or the broker refused to make it."""
+
+
+class GateFailedError(TollbookError):
+    """New files of the lake are not what their manifests say; the marts stay as they were.
+
+    Attributes:
+        findings: What was expected and what came, one text for each file and expectation.
+    """
+
+    def __init__(self, findings: tuple[str, ...], report: str) -> None:
+        listed = "\n".join(f"  {finding}" for finding in findings)
+        super().__init__(f"the gate refused new files, the marts stay as they were (report: {report})\n{listed}")
+        self.findings = findings
+        self.report = report
+
+    def __reduce__(self) -> tuple[type[GateFailedError], tuple[tuple[str, ...], str]]:
+        return (type(self), (self.findings, self.report))
+
+
+class BookUnbalancedError(TollbookError):
+    """A hand-over gave out another amount than it took in; nothing is published.
+
+    Attributes:
+        differences: Hand-over, scope, measure, amounts in and out and their difference, one text for each.
+    """
+
+    def __init__(self, differences: tuple[str, ...]) -> None:
+        listed = "\n".join(f"  {difference}" for difference in differences)
+        super().__init__(f"the book does not balance, nothing is published\n{listed}")
+        self.differences = differences
+
+    def __reduce__(self) -> tuple[type[BookUnbalancedError], tuple[tuple[str, ...]]]:
+        return (type(self), (self.differences,))
+
+
+class BuildFailedError(TollbookError):
+    """dbt could not make the marts; nothing is published."""
+
+
+class WarehouseStateError(TollbookError):
+    """The warehouse and the lake contradict each other."""
+
+
+class NothingPublishedError(MisuseError):
+    """There is no published file to read yet."""
+
+
+class QueryError(MisuseError):
+    """The published file cannot answer a query."""

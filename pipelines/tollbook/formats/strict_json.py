@@ -1,0 +1,186 @@
+"""The strict path: one native JSON record at a time, with the exact reason when it is wrong.
+
+It decides what a record means. The fast path may accept only what this accepts, with the same values.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from typing import Any
+
+import pyarrow as pa
+
+from tollbook.contracts import Contract, Field
+from tollbook.errors import RejectedRecordError
+
+MAX_RECORD_BYTES = 1_048_576
+_SHOWN_CHARACTERS = 80
+_INT64_MAX = 2**63 - 1
+_WIDE = Context(prec=76)
+
+
+@dataclass(frozen=True, slots=True)
+class StrictEvent:
+    """One record read strictly.
+
+    Attributes:
+        fields: Contract field to value, as `pa.array` takes it; absent and null fields are left out.
+        unknown: Names of fields that the contract does not have.
+        flags: Codes of `reasons.FLAGS`.
+    """
+
+    fields: dict[str, Any]
+    unknown: tuple[str, ...]
+    flags: tuple[str, ...]
+
+
+def parse_document(value: bytes, *, max_record_bytes: int = MAX_RECORD_BYTES) -> dict[str, Any]:
+    """Return the JSON object in `value`.
+
+    Raises:
+        RejectedRecordError: The bytes are not exactly one JSON object with distinct fields.
+    """
+    if not value.strip():
+        raise RejectedRecordError("empty_value", None, "a JSON object", f"{len(value)} bytes of nothing")
+    if len(value) > max_record_bytes:
+        raise RejectedRecordError("record_too_large", None, f"at most {max_record_bytes} bytes", f"{len(value)} bytes")
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError as broken:
+        raise RejectedRecordError(
+            "invalid_utf8", None, "UTF-8", f"byte {value[broken.start]:#04x} at {broken.start}"
+        ) from None
+    try:
+        document = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
+    except (json.JSONDecodeError, RecursionError, ValueError) as broken:
+        where = (
+            f"{broken.msg} at character {broken.pos}" if isinstance(broken, json.JSONDecodeError) else "unreadable JSON"
+        )
+        raise RejectedRecordError("invalid_json", None, "one JSON document", where) from None
+    if not isinstance(document, dict):
+        raise RejectedRecordError("not_an_object", None, "a JSON object", _json_type(document))
+    return document
+
+
+def read_fields(document: dict[str, Any], contract: Contract) -> StrictEvent:
+    """Return the contract's fields of `document`, each of the right type.
+
+    Ranges, allowed values and sums are not judged here; `check.find_faults` does that for both paths.
+
+    Raises:
+        RejectedRecordError: A field has the wrong type.
+    """
+    fields: dict[str, Any] = {}
+    flags: list[str] = []
+    for field in contract.fields:
+        value = document.get(field.name)
+        if value is not None:
+            fields[field.name] = _convert(field, value, flags)
+    unknown = tuple(name for name in document if name not in contract.names)
+    return StrictEvent(fields, unknown, tuple(flags))
+
+
+def scrub(document: dict[str, Any], contract: Contract) -> bytes:
+    """Return `document` as JSON with only the contract's fields, so that no content stays in a reject."""
+    kept = {name: value for name, value in document.items() if name in contract.names}
+    return json.dumps(kept, default=str, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _convert(field: Field, value: Any, flags: list[str]) -> Any:
+    kind = field.arrow_type
+    if pa.types.is_string(kind) or pa.types.is_timestamp(kind):
+        _expect(field, value, isinstance(value, str), "a text")
+        return _encodable(field, value)
+    if pa.types.is_boolean(kind):
+        return _expect(field, value, isinstance(value, bool), "true or false")
+    if pa.types.is_integer(kind):
+        _expect(field, value, isinstance(value, int) and not isinstance(value, bool), "a whole number")
+        return _bounded(field, value)
+    if pa.types.is_floating(kind):
+        _expect(field, value, isinstance(value, (int, Decimal)) and not isinstance(value, bool), "a number")
+        return float(value)
+    if pa.types.is_decimal(kind):
+        return _decimal(field, value, flags)
+    if pa.types.is_map(kind):
+        return _map(field, value)
+    raise TypeError(f"contract field {field.name} has the type {kind}, which native JSON cannot carry")
+
+
+def _map(field: Field, value: Any) -> list[tuple[str, Any]]:
+    _expect(field, value, isinstance(value, dict), "an object")
+    wanted: type[Any] = str if pa.types.is_string(field.arrow_type.item_type) else int
+    pairs = []
+    for key, item in value.items():
+        if item is None:
+            continue
+        if not isinstance(item, wanted) or isinstance(item, bool):
+            expected = "texts" if wanted is str else "whole numbers"
+            raise RejectedRecordError("wrong_type", field.name, f"an object of {expected}", f"{_json_type(item)} in it")
+        pairs.append((_encodable(field, key), _bounded(field, item) if wanted is int else _encodable(field, item)))
+    return sorted(pairs)
+
+
+def _decimal(field: Field, value: Any, flags: list[str]) -> Decimal:
+    valid = isinstance(value, (int, Decimal, str)) and not isinstance(value, bool)
+    _expect(field, value, valid, "a decimal number")
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise RejectedRecordError("wrong_type", field.name, "a decimal number", _shown(value))
+    kind = field.arrow_type
+    if abs(number) >= Decimal(10) ** (kind.precision - kind.scale):
+        raise RejectedRecordError("out_of_range", field.name, f"below 1e{kind.precision - kind.scale}", _shown(value))
+    quantum = Decimal(1).scaleb(-kind.scale)
+    rounded = number.quantize(quantum, rounding=ROUND_HALF_EVEN, context=_WIDE)
+    if rounded != number:
+        flags.append("provider_cost_rounded")
+    return rounded
+
+
+def _bounded(field: Field, value: int) -> int:
+    if not -_INT64_MAX <= value <= _INT64_MAX:
+        raise RejectedRecordError(
+            "out_of_range", field.name, f"0 to {field.maximum}", f"a number of {len(str(value))} digits"
+        )
+    return value
+
+
+def _encodable(field: Field, text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise RejectedRecordError("invalid_utf8", field.name, "text in UTF-8", "half of a surrogate pair") from None
+    return text
+
+
+def _expect(field: Field, value: Any, valid: bool, expected: str) -> Any:
+    if not valid:
+        raise RejectedRecordError("wrong_type", field.name, expected, f"{_json_type(value)} {_shown(value)}".strip())
+    return value
+
+
+def _shown(value: Any) -> str:
+    """Return a scalar for a message. Text of the wrong place may be content, so only its length is told."""
+    if isinstance(value, str):
+        return f"of {len(value)} characters"
+    return str(value)[:_SHOWN_CHARACTERS] if isinstance(value, (int, Decimal)) else ""
+
+
+def _json_type(value: Any) -> str:
+    names = {dict: "an object", list: "an array", str: "a text", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "the number")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise RejectedRecordError("duplicate_field", None, "each field once", f"{len(pairs) - len(document)} repeated")
+    return document
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,214 @@
+"""Manifests: the only commit point of the lake.
+
+A manifest `commits/<N>.json` names the files that commit N added, the next Kafka offsets and the running totals.
+It appears by `os.link`, which fails when N exists, so of two writers one wins. Readers take the files that manifests
+name and never list a folder of data.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from tollbook.errors import CommitConflictError, CorruptManifestError
+
+COMMITS = "commits"
+_DIGITS = 20
+
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One data file that a commit added.
+
+    Attributes:
+        table: `usage`, `usage_minute`, `rejects` or `unparsed`.
+        path: Path below the lake's folder, with `/`.
+        event_date: Value of its date partition, `YYYY-MM-DD` (the ingest date for rejects).
+        rows: Rows in the file.
+        bytes: Size of the file. Unit: Bytes.
+        schema_version: Version of the record's contract.
+        topic: Topic its records came from; None for files made of several.
+        partition: Partition its records came from.
+        first_offset: First offset of the chunk it was written from.
+        next_offset: Offset after that chunk.
+        input_tokens: Sum over its rows. Unit: Tokens.
+        output_tokens: Sum over its rows. Unit: Tokens.
+        list_cost_pico_usd: Sum over its priced rows. Unit: pico-USD.
+        unpriced_events: Rows without a price, voids left out.
+        stream_repeats: Rows that the stream took for repeats.
+    """
+
+    table: str
+    path: str
+    event_date: str
+    rows: int
+    bytes: int
+    schema_version: int = 1
+    topic: str | None = None
+    partition: int | None = None
+    first_offset: int | None = None
+    next_offset: int | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    list_cost_pico_usd: int = 0
+    unpriced_events: int = 0
+    stream_repeats: int = 0
+
+
+class SkippedOffsets(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of offsets that hold no record of ours.
+
+    Attributes:
+        topic: Kafka topic.
+        partition: Kafka partition.
+        kind: `control`, `aborted`, `tombstones` or `missing` (compacted away).
+        first_offset: First offset of the run.
+        next_offset: Offset after the run.
+        count: Offsets of that kind in the run, which may be fewer than its length.
+    """
+
+    topic: str
+    partition: int
+    kind: str
+    first_offset: int
+    next_offset: int
+    count: int
+
+
+class PartitionTotals(msgspec.Struct, kw_only=True):
+    """Running totals of one partition since the lake began.
+
+    Always: `next_offset - first_offset` = records + tombstones + control + aborted + missing, and
+    records = usage_rows + reject_rows.
+    """
+
+    first_offset: int
+    next_offset: int
+    records: int = 0
+    tombstones: int = 0
+    control: int = 0
+    aborted: int = 0
+    missing: int = 0
+    usage_rows: int = 0
+    reject_rows: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    list_cost_pico_usd: int = 0
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """One commit. `offsets` and `totals` are those after it; `files` are only those it added."""
+
+    commit: int
+    epoch: int
+    writer: str
+    committed_at: datetime
+    schema_versions: dict[str, int]
+    catalogue_version: str
+    reference_version: str
+    files: list[FileEntry]
+    offsets: dict[str, dict[int, int]]
+    totals: dict[str, dict[int, PartitionTotals]]
+    skipped: list[SkippedOffsets] = []
+    unknown_fields: dict[str, int] = {}
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Manifest)
+
+
+def manifest_path(lake: Path, commit: int) -> Path:
+    """Return where the manifest of `commit` lies."""
+    return lake / COMMITS / f"{commit:0{_DIGITS}d}.json"
+
+
+def read_commit(lake: Path, commit: int) -> Manifest:
+    """Return the manifest of `commit`.
+
+    Raises:
+        CorruptManifestError: It is absent or cannot be read.
+    """
+    path = manifest_path(lake, commit)
+    try:
+        return _DECODER.decode(path.read_bytes())
+    except FileNotFoundError as absent:
+        raise CorruptManifestError(f"expected the manifest of commit {commit} at {path}, found nothing") from absent
+    except msgspec.MsgspecError as broken:
+        raise CorruptManifestError(f"expected a manifest at {path}, got: {broken}") from broken
+
+
+def newest_commit(lake: Path) -> int:
+    """Return the number of the newest commit, 0 when there is none."""
+    try:
+        with os.scandir(lake / COMMITS) as entries:
+            numbers = [int(entry.name[:-5]) for entry in entries if _is_manifest(entry.name)]
+    except FileNotFoundError:
+        return 0
+    return max(numbers, default=0)
+
+
+def newest(lake: Path) -> Manifest | None:
+    """Return the newest manifest, None for a lake that holds none."""
+    number = newest_commit(lake)
+    return read_commit(lake, number) if number else None
+
+
+def commits_after(lake: Path, commit: int) -> Iterator[Manifest]:
+    """Yield the manifests after `commit` in order.
+
+    Raises:
+        CorruptManifestError: One between `commit` and the newest is absent.
+    """
+    for number in range(commit + 1, newest_commit(lake) + 1):
+        yield read_commit(lake, number)
+
+
+def commit(lake: Path, manifest: Manifest) -> Path:
+    """Make `manifest` part of the book, or fail without a trace.
+
+    The bytes are on disk under a temporary name before the link, and the folder is synced after it, so that a power
+    cut leaves either no commit or a whole one. Committing again what is already there, byte for byte, is no error.
+
+    Raises:
+        CommitConflictError: Another writer already made this commit.
+    """
+    path = manifest_path(lake, manifest.commit)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encoded = _ENCODER.encode(manifest)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write_synced(temporary, encoded)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        if path.read_bytes() != encoded:
+            raise CommitConflictError(
+                f"expected to make commit {manifest.commit}, but {path} exists: another writer was faster"
+            ) from None
+    finally:
+        temporary.unlink()
+    sync_folder(path.parent)
+    return path
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write `content` to `path` and wait until it is on disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in `folder` are on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_manifest(name: str) -> bool:
+    return len(name) == _DIGITS + 5 and name.endswith(".json") and name[:_DIGITS].isdigit()

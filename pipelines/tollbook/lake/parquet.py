@@ -1,0 +1,110 @@
+"""Writing one immutable Parquet file: whole under its name or not there at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tollbook.lake.layout import temporary_path
+
+_REPEATING = [
+    "source",
+    "revision",
+    "action",
+    "reporter",
+    "schema_version",
+    "provider",
+    "model",
+    "requested_model",
+    "operation_name",
+    "service_tier",
+    "region",
+    "path",
+    "environment",
+    "team",
+    "workflow",
+    "task_id",
+    "agent",
+    "attempt",
+    "purpose",
+    "principal_id",
+    "credential_id",
+    "subscription_id",
+    "billing_account_id",
+    "project_id",
+    "customer_id",
+    "release",
+    "deployment_id",
+    "product",
+    "data_class",
+    "status",
+    "error_type",
+    "finish_reason",
+    "outcome",
+    "usage_basis",
+    "provider_cost_currency",
+    "accelerator_type",
+    "topic",
+    "partition",
+    "kafka_timestamp",
+    "ingested_at",
+    "owner_team",
+    "owner_cost_center",
+    "owner_business_unit",
+    "owner_rule",
+    "cost_basis",
+    "unpriced_reason",
+    "sku_price_id",
+    "catalogue_version",
+    "action_reason",
+    "reason",
+    "field",
+    "expected",
+    "got",
+    "value_state",
+    "rejected_at",
+    "event_minute",
+    "conversation_id",
+    "trace_id",
+]
+_STATISTICS = ["occurred_at", "offset", "event_minute"]
+_COMPRESSION_LEVEL = 1
+
+
+def write_parquet(lake: Path, relative: str, rows: pa.Table | pa.RecordBatch) -> int:
+    """Write `rows` to `relative` below the lake's folder and return the file's size in bytes.
+
+    The bytes are on disk before the name is; the caller syncs the folder before it commits. Decimals of up to 18
+    digits are stored as integers. Columns of distinct values, such as ids and counts, are written plain, because a
+    dictionary of them only costs time.
+
+    Raises:
+        OSError: The disk is full or read-only; nothing is left under the name.
+    """
+    path = lake / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_path(path)
+    table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
+    names = set(table.schema.names)
+    try:
+        with temporary.open("wb") as file:
+            pq.write_table(
+                table.replace_schema_metadata(None),
+                file,
+                compression="zstd",
+                compression_level=_COMPRESSION_LEVEL,
+                use_dictionary=[name for name in _REPEATING if name in names],
+                write_statistics=[name for name in _STATISTICS if name in names],
+                store_decimal_as_integer=True,
+            )
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return size

@@ -1,0 +1,95 @@
+"""One dated price of one model, the row that every price table comes down to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from fractions import Fraction
+from functools import cached_property
+from typing import Final
+
+from tollbook.errors import ReferenceDataError
+from tollbook.rating.money import MAX_COST_PICO_USD
+from tollbook.rating.units import DEFAULT_TIER, load_units
+
+# Twice the remainder of a division by this still fits int64.
+_FINEST: Final = 2**61
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one model costs, for one service tier, in one period, at one time of day and length of context.
+
+    A price is superseded, never edited. All rates of the price belong together: a call is priced by one of
+    them.
+
+    Attributes:
+        provider: Who bills, as the price list names it.
+        model: Model, as the price list names it.
+        rates: Rate key of `units.yml` to its price. Unit: pico-USD for one unit, exact.
+        service_tier: Tier of `price_lookup.yml`.
+        valid_from: First instant it holds, in UTC; None when no beginning is known.
+        valid_to: First instant it no longer holds, in UTC; None while it is open.
+        daily_from: Time of day, in UTC, from which it holds until the next price of the same period.
+        above_input_tokens: It holds for requests of more input tokens than this; None for the price of the
+            others.
+        minimum_quantities: Unit to the least quantity that is billed once there is any.
+        price_list: Where it comes from, as the first part of its id.
+        source: Page or document that says so.
+        checked_on: Date it was last compared with `source`, as YYYY-MM-DD, where known.
+    """
+
+    provider: str
+    model: str
+    rates: Mapping[str, Fraction | int]
+    service_tier: str = DEFAULT_TIER
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    daily_from: time = time(0)
+    above_input_tokens: int | None = None
+    minimum_quantities: Mapping[str, int] = field(default_factory=dict)
+    price_list: str = "own"
+    source: str | None = None
+    checked_on: str | None = None
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.rates) - load_units().rate_keys)
+        if unknown:
+            raise self.fault(f"expected the rate keys of units.yml, got {unknown}")
+        for key, rate in self.rates.items():
+            if not 0 <= rate <= MAX_COST_PICO_USD or rate.denominator > _FINEST:
+                raise self.fault(
+                    f"expected {key} between 0 and {MAX_COST_PICO_USD} pico-USD, and no finer than a part in "
+                    f"{_FINEST}, got {rate}"
+                )
+        for name in ("valid_from", "valid_to"):
+            instant: datetime | None = getattr(self, name)
+            if instant is not None and instant.utcoffset() is None:
+                raise self.fault(f"expected {name} with a time zone, got {instant.isoformat()}")
+        if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
+            raise self.fault(
+                f"expected valid_from before valid_to, got {self.valid_from} and {self.valid_to}"
+            )
+
+    @cached_property
+    def sku_price_id(self) -> str:
+        """Identifier that stays the same in every version of the price list.
+
+        `<price list>/<provider>/<model>/<service tier>/<valid from>/<context>`. A model may hold slashes; the
+        last three parts never do.
+        """
+        since = "undated" if self.valid_from is None else _instant(self.valid_from)
+        if self.daily_from != time(0):
+            since += f"@{self.daily_from:%H:%M}"
+        context = "base" if self.above_input_tokens is None else f"above-{self.above_input_tokens}"
+        return f"{self.price_list}/{self.provider}/{self.model}/{self.service_tier}/{since}/{context}"
+
+    def fault(self, message: str) -> ReferenceDataError:
+        """Return an error that names this price."""
+        return ReferenceDataError(f"price of {self.provider} {self.model}, {self.service_tier}: {message}")
+
+
+def _instant(moment: datetime) -> str:
+    moment = moment.astimezone(UTC)
+    return f"{moment:%Y-%m-%d}" if moment.time() == time(0) else f"{moment:%Y-%m-%dT%H:%M:%S}Z"

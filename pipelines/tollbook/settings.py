@@ -1,0 +1,75 @@
+"""Settings: flags, then environment, then defaults. The only module that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tollbook.errors import MisuseError
+
+HOME_VARIABLE = "TOLLBOOK_HOME"
+BOOTSTRAP_VARIABLE = "TOLLBOOK_BOOTSTRAP_SERVERS"
+DEFAULT_HOME = "tollbook-data"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where one organisation's book lives and which Kafka feeds it.
+
+    Attributes:
+        home: Folder that holds everything written at run time, absolute.
+        bootstrap_servers: Kafka servers as `host:port,...`; None means the embedded broker of `home`.
+    """
+
+    home: Path
+    bootstrap_servers: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.home.exists() and not self.home.is_dir():
+            raise MisuseError(f"expected {HOME_VARIABLE} to be a folder, got the file {self.home}")
+        if not self.home.is_absolute():
+            raise MisuseError(f"expected an absolute home, got {self.home}")
+
+    @classmethod
+    def load(cls, *, home: Path | None = None, bootstrap_servers: str | None = None) -> Settings:
+        """Return the settings of this process.
+
+        Args:
+            home: Value of `--home`; else `TOLLBOOK_HOME`, else `./tollbook-data`.
+            bootstrap_servers: Value of `--bootstrap-servers`; else `TOLLBOOK_BOOTSTRAP_SERVERS`, else
+                the embedded broker.
+        """
+        chosen = home or Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
+        servers = bootstrap_servers or os.environ.get(BOOTSTRAP_VARIABLE) or None
+        return cls(home=chosen.expanduser().absolute(), bootstrap_servers=servers)
+
+    @property
+    def lake(self) -> Path:
+        """Folder of the Parquet lake."""
+        return self.home / "lake"
+
+    @property
+    def warehouse(self) -> Path:
+        """Folder of the private warehouse file, dbt's target and its logs."""
+        return self.home / "warehouse"
+
+    @property
+    def serve(self) -> Path:
+        """Folder of the published files; `tollbook.duckdb` in it is what readers open."""
+        return self.home / "serve"
+
+    @property
+    def exports(self) -> Path:
+        """Folder of exported statements and pages."""
+        return self.home / "exports"
+
+    @property
+    def owners(self) -> Path:
+        """The owner rules in use; the file may be absent."""
+        return self.home / "reference" / "owners.yml"
+
+    @property
+    def broker(self) -> Path:
+        """Folder of the embedded Kafka broker: its jars, logs and data."""
+        return self.home / "broker"

@@ -1,0 +1,1 @@
+"""The Beam job: read, decode, attribute, rate, aggregate, write, commit. A PTransform each; `job` wires them."""

@@ -1,0 +1,215 @@
+"""Commit: everything that one micro-batch wrote becomes part of the book at once, or not at all."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import apache_beam as beam
+import msgspec
+
+from tollbook.contracts import usage_event
+from tollbook.errors import CommitConflictError
+from tollbook.lake.layout import USAGE_MINUTE, commit_name, data_path
+from tollbook.lake.manifest import (
+    FileEntry,
+    Manifest,
+    PartitionTotals,
+    SkippedOffsets,
+    commit,
+    newest,
+    sync_folder,
+)
+from tollbook.lake.parquet import write_parquet
+from tollbook.stream.aggregate import fold
+from tollbook.stream.coders import RecordBatchCoder
+from tollbook.stream.decode import Clock
+from tollbook.stream.parts import MINUTES_PART, REJECTS_PART, USAGE_PART, CommitPart
+from tollbook.stream.ranges import ChunkOrigin
+from tollbook.stream.write import split_by_date
+
+_MAX_UNKNOWN_FIELDS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPlan:
+    """What the commit must know besides the parts.
+
+    Attributes:
+        lake: Folder of the lake.
+        number: Number of the commit to make: one above the newest when the micro-batch was planned.
+        epoch: The writer's epoch.
+        writer: Who writes, for people.
+        catalogue_version: Catalogue that rated the events.
+        reference_version: Owner rules that assigned them.
+    """
+
+    lake: Path
+    number: int
+    epoch: int
+    writer: str
+    catalogue_version: str
+    reference_version: str
+
+
+class CommitUsage(beam.PTransform):
+    """Commit a micro-batch.
+
+    Input: every encoded CommitPart of the micro-batch.
+    Output: the number of the commit, once.
+    Retries make the same commit, or fail with CommitConflictError when another writer was faster.
+    """
+
+    def __init__(self, plan: CommitPlan, clock: Clock) -> None:
+        super().__init__()
+        self._plan, self._clock = plan, clock
+
+    def expand(self, parts: beam.PCollection) -> beam.PCollection:
+        """Return the number of the commit."""
+        return (
+            parts
+            | "KeyTogether" >> beam.Map(_under_one_key).with_output_types(tuple[int, bytes])
+            | "GatherParts" >> beam.GroupByKey()
+            | "CommitManifest" >> beam.ParDo(_Commit(self._plan, self._clock))
+        )
+
+
+def _under_one_key(part: bytes) -> tuple[int, bytes]:
+    return 0, part
+
+
+class _Commit(beam.DoFn):
+    def __init__(self, plan: CommitPlan, clock: Clock) -> None:
+        self._plan, self._clock = plan, clock
+
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterable[int]:
+        parts = [CommitPart.decode(encoded) for encoded in element[1]]
+        yield commit_parts(parts, self._plan, now=self._clock())
+
+
+def commit_parts(parts: list[CommitPart], plan: CommitPlan, *, now: datetime) -> int:
+    """Make the commit of `parts` and return its number.
+
+    Raises:
+        CommitConflictError: The lake moved on since the micro-batch was planned.
+    """
+    before = newest(plan.lake)
+    last = before.commit if before is not None else 0
+    if last != plan.number - 1:
+        raise CommitConflictError(
+            f"expected commit {plan.number - 1} to be the newest of {plan.lake}, got {last}: another writer was faster"
+        )
+    files = sorted((file for part in parts for file in part.files), key=lambda file: file.path)
+    files += _write_minutes(parts, plan)
+    for folder in sorted({(plan.lake / file.path).parent for file in files}):
+        sync_folder(folder)
+    totals = _copy_totals(before)
+    skipped = _add_up(parts, totals)
+    manifest = Manifest(
+        commit=plan.number,
+        epoch=plan.epoch,
+        writer=plan.writer,
+        committed_at=now,
+        schema_versions={"usage_event": usage_event().version},
+        catalogue_version=plan.catalogue_version,
+        reference_version=plan.reference_version,
+        files=files,
+        offsets={topic: {p: total.next_offset for p, total in each.items()} for topic, each in totals.items()},
+        totals=totals,
+        skipped=skipped,
+        unknown_fields=_unknown_fields(before, parts),
+    )
+    commit(plan.lake, manifest)
+    return plan.number
+
+
+def _add_up(parts: list[CommitPart], totals: dict[str, dict[int, PartitionTotals]]) -> list[SkippedOffsets]:
+    """Add every chunk to the running totals, in order of offset; return the offsets that held no record of ours.
+
+    Raises:
+        CommitConflictError: The chunks of a partition do not go on where the book ends.
+    """
+    usage = sorted((part for part in parts if part.kind == USAGE_PART), key=lambda part: _place(part.chunk()))
+    skipped: list[SkippedOffsets] = []
+    for part in usage:
+        chunk = part.chunk()
+        partitions = totals.setdefault(chunk.topic, {})
+        total = partitions.setdefault(
+            chunk.partition, PartitionTotals(first_offset=chunk.first_offset, next_offset=chunk.first_offset)
+        )
+        if total.next_offset != chunk.first_offset:
+            raise CommitConflictError(
+                f"expected {chunk.topic}-{chunk.partition} to go on at offset {total.next_offset}, "
+                f"got a chunk from {chunk.first_offset}"
+            )
+        total.next_offset = chunk.next_offset
+        total.records += chunk.records
+        total.usage_rows += part.usage_rows
+        total.reject_rows += chunk.records - part.usage_rows
+        total.input_tokens += sum(file.input_tokens for file in part.files)
+        total.output_tokens += sum(file.output_tokens for file in part.files)
+        total.list_cost_pico_usd += sum(file.list_cost_pico_usd for file in part.files)
+        for kind in ("tombstones", "control", "aborted", "missing"):
+            count = getattr(chunk, kind)
+            setattr(total, kind, getattr(total, kind) + count)
+            if count:
+                skipped.append(
+                    SkippedOffsets(
+                        topic=chunk.topic,
+                        partition=chunk.partition,
+                        kind=kind,
+                        first_offset=chunk.first_offset,
+                        next_offset=chunk.next_offset,
+                        count=count,
+                    )
+                )
+    _check_rejects(usage, parts)
+    return skipped
+
+
+def _check_rejects(usage: list[CommitPart], parts: list[CommitPart]) -> None:
+    """Hold the rejects that were written against the records that became no event."""
+    expected = {_place(p.chunk()): p.chunk().records - p.usage_rows for p in usage if p.chunk().records != p.usage_rows}
+    written: dict[tuple[str, int, int], int] = defaultdict(int)
+    for part in parts:
+        if part.kind == REJECTS_PART:
+            written[_place(part.chunk())] += sum(file.rows for file in part.files if file.table == "rejects")
+    if expected != dict(written):
+        raise CommitConflictError(f"expected rejects {expected} by chunk, got {dict(written)}; nothing was committed")
+
+
+def _write_minutes(parts: list[CommitPart], plan: CommitPlan) -> list[FileEntry]:
+    batches = [RecordBatchCoder().decode(part.minutes) for part in parts if part.kind == MINUTES_PART]
+    batches = [batch.replace_schema_metadata(None) for batch in batches if batch.num_rows]
+    if not batches:
+        return []
+    name = commit_name(plan.number, plan.epoch)
+    entries = []
+    for date, rows in split_by_date(fold(batches), time_column="event_minute"):
+        path = data_path(USAGE_MINUTE, date, name)
+        size = write_parquet(plan.lake, path, rows)
+        entries.append(FileEntry(table=USAGE_MINUTE, path=path, event_date=date, rows=rows.num_rows, bytes=size))
+    return entries
+
+
+def _copy_totals(before: Manifest | None) -> dict[str, dict[int, PartitionTotals]]:
+    if before is None:
+        return {}
+    return msgspec.json.decode(msgspec.json.encode(before.totals), type=dict[str, dict[int, PartitionTotals]])
+
+
+def _unknown_fields(before: Manifest | None, parts: list[CommitPart]) -> dict[str, int]:
+    counts = dict(before.unknown_fields) if before is not None else {}
+    for part in parts:
+        if part.kind == USAGE_PART:
+            for name, times in part.chunk().unknown_fields.items():
+                if name in counts or len(counts) < _MAX_UNKNOWN_FIELDS:
+                    counts[name] = counts.get(name, 0) + times
+    return counts
+
+
+def _place(chunk: ChunkOrigin) -> tuple[str, int, int]:
+    return chunk.topic, chunk.partition, chunk.first_offset

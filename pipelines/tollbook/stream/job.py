@@ -1,0 +1,68 @@
+"""The Beam job of one micro-batch, wired as the diagram reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+
+from tollbook.lake.layout import REJECTS, UNPARSED
+from tollbook.stream import coders, decode  # noqa: F401  importing `coders` registers the Arrow coder
+from tollbook.stream.aggregate import AggregateUsage
+from tollbook.stream.attribute import AttributeUsage
+from tollbook.stream.commit import CommitPlan, CommitUsage
+from tollbook.stream.decode import Clock, DecodeUsageEvents
+from tollbook.stream.parts import minutes_part
+from tollbook.stream.ranges import OffsetRange
+from tollbook.stream.rate import CatalogueLoader, RateUsage
+from tollbook.stream.read import ReadKafkaRecords
+from tollbook.stream.repeats import MarkRepeats
+from tollbook.stream.write import WriteRejects, WriteUsageParquet
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a micro-batch needs besides its ranges.
+
+    Attributes:
+        bootstrap_servers: Kafka to read from.
+        plan: What the commit must know.
+        owners_path: Owner rules, or None.
+        load_catalogue: Gives the price catalogue on a worker.
+        clock: Time of ingestion and of the commit.
+    """
+
+    bootstrap_servers: str
+    plan: CommitPlan
+    owners_path: Path | None
+    load_catalogue: CatalogueLoader
+    clock: Clock
+
+
+def build(pipeline: beam.Pipeline, ranges: list[OffsetRange], job: Job) -> beam.PCollection:
+    """Add the steps of one micro-batch to `pipeline` and return the number of its commit."""
+    lake, epoch = job.plan.lake, job.plan.epoch
+    ingest_date = job.clock().date().isoformat()
+    decoded = (
+        pipeline
+        | "PlanRanges" >> beam.Create(ranges, reshuffle=False)
+        | "ReadKafkaRecords" >> ReadKafkaRecords(job.bootstrap_servers)
+        | "DecodeUsageEvents" >> DecodeUsageEvents(job.clock)
+    )
+    rated = (
+        decoded[decode.EVENTS]
+        | "MarkRepeats" >> MarkRepeats(str(lake))
+        | "AttributeUsage" >> AttributeUsage(job.owners_path)
+        | "RateUsage" >> RateUsage(job.load_catalogue)
+    )
+    minutes = (
+        rated
+        | "AggregateUsage" >> AggregateUsage()
+        | "EncodeMinutes" >> beam.Map(minutes_part).with_output_types(bytes)
+    )
+    usage = rated | "WriteUsageParquet" >> WriteUsageParquet(lake, epoch)
+    rejects = decoded[decode.REJECTS] | "WriteRejects" >> WriteRejects(lake, epoch, REJECTS, ingest_date)
+    unparsed = decoded[decode.UNPARSED] | "WriteUnparsed" >> WriteRejects(lake, epoch, UNPARSED, ingest_date)
+    parts = (usage, minutes, rejects, unparsed) | "MergeParts" >> beam.Flatten()
+    return parts | "CommitUsage" >> CommitUsage(job.plan, job.clock)

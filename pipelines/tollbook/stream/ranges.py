@@ -1,0 +1,103 @@
+"""Which offsets to read next: the plan of one micro-batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+import pyarrow as pa
+
+from tollbook.errors import OffsetGapError
+
+_METADATA_KEY = b"tollbook.chunk"
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetRange:
+    """Offsets `[first_offset, next_offset)` of one partition."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkOrigin:
+    """Where a batch came from, and what its offsets held besides records. Travels with every batch made from it.
+
+    Always: `next_offset - first_offset` = records + tombstones + control + aborted + missing. `unknown_fields` counts
+    the events that carried each field outside the contract, once they are decoded.
+    """
+
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+    records: int
+    tombstones: int
+    control: int
+    aborted: int
+    unknown_fields: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> int:
+        """Offsets that the log no longer has, as in a compacted topic."""
+        return self.next_offset - self.first_offset - self.records - self.tombstones - self.control - self.aborted
+
+    def attach(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return `batch` with this origin in its schema's metadata, where Arrow's own format keeps it."""
+        return batch.replace_schema_metadata({_METADATA_KEY: json.dumps(asdict(self))})
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch) -> ChunkOrigin:
+        """Return the origin that `attach` put on a batch; KeyError when there is none."""
+        return cls(**json.loads((batch.schema.metadata or {})[_METADATA_KEY]))
+
+
+def plan_ranges(
+    committed: Mapping[tuple[str, int], int],
+    beginnings: Mapping[tuple[str, int], int],
+    ends: Mapping[tuple[str, int], int],
+    *,
+    max_records: int,
+) -> list[OffsetRange]:
+    """Return what to read next, at most `max_records` offsets in all, shared among the partitions that have more.
+
+    Args:
+        committed: Next offset of each (topic, partition) that was read before.
+        beginnings: First offset that Kafka still has.
+        ends: Offset after the last that may be read.
+        max_records: Most offsets in the plan.
+
+    Raises:
+        OffsetGapError: Kafka has dropped offsets that were never read.
+    """
+    behind = []
+    for place, end in sorted(ends.items()):
+        start = committed.get(place, beginnings[place])
+        if start < beginnings[place]:
+            topic, partition = place
+            raise OffsetGapError(
+                f"expected to go on at offset {start} of {topic}-{partition}, Kafka's first is {beginnings[place]}: "
+                f"{beginnings[place] - start} offsets were deleted before they were read"
+            )
+        if start > end:
+            topic, partition = place
+            raise OffsetGapError(
+                f"expected to go on at offset {start} of {topic}-{partition}, but Kafka's log ends at {end}: "
+                "the topic was made anew or truncated"
+            )
+        if start < end:
+            behind.append((place, start, end))
+    ranges: list[OffsetRange] = []
+    left = max_records
+    for index, ((topic, partition), start, end) in enumerate(sorted(behind, key=lambda each: each[2] - each[1])):
+        share = max(1, left // (len(behind) - index))
+        take = min(end - start, share)
+        ranges.append(OffsetRange(topic, partition, start, start + take))
+        left -= take
+        if left <= 0:
+            break
+    return sorted(ranges, key=lambda each: (each.topic, each.partition))

@@ -1,0 +1,136 @@
+"""Write: usage, rejects and unparsed bytes into hive-partitioned Parquet. The files do not count until the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tollbook.contracts import usage_record_schema
+from tollbook.lake.layout import USAGE, chunk_name, data_path
+from tollbook.lake.manifest import FileEntry
+from tollbook.lake.parquet import write_parquet
+from tollbook.stream.parts import REJECTS_PART, USAGE_PART, files_part
+from tollbook.stream.ranges import ChunkOrigin
+
+_DAY_MICROSECONDS = 86_400_000_000
+
+
+class WriteUsageParquet(beam.PTransform):
+    """Write rated events, a file for each UTC date of `occurred_at` in the batch.
+
+    Input: the columns of `usage_record/v1`, shape (n_events,), with their ChunkOrigin.
+    Output: one encoded CommitPart for each input, empty ones too.
+    Retries write the same names again; a file counts only when a manifest names it.
+    """
+
+    def __init__(self, lake: Path, epoch: int) -> None:
+        super().__init__()
+        self._lake, self._epoch = lake, epoch
+
+    def expand(self, events: beam.PCollection) -> beam.PCollection:
+        """Return the parts."""
+        return events | "WriteUsage" >> beam.ParDo(_WriteUsage(self._lake, self._epoch)).with_output_types(bytes)
+
+
+class _WriteUsage(beam.DoFn):
+    def __init__(self, lake: Path, epoch: int) -> None:
+        self._lake, self._epoch = lake, epoch
+
+    def process(self, element: pa.RecordBatch) -> Iterable[bytes]:
+        origin = ChunkOrigin.of(element)
+        rows = element.select(usage_record_schema().names)
+        name = chunk_name(origin.topic, origin.partition, origin.first_offset, origin.next_offset, self._epoch)
+        files = [self._write(origin, date, name, part) for date, part in split_by_date(rows)]
+        yield files_part(USAGE_PART, origin, files, usage_rows=element.num_rows)
+
+    def _write(self, origin: ChunkOrigin, date: str, name: str, rows: pa.RecordBatch) -> FileEntry:
+        path = data_path(USAGE, date, name)
+        return FileEntry(
+            table=USAGE,
+            path=path,
+            event_date=date,
+            rows=rows.num_rows,
+            bytes=write_parquet(self._lake, path, rows),
+            topic=origin.topic,
+            partition=origin.partition,
+            first_offset=origin.first_offset,
+            next_offset=origin.next_offset,
+            input_tokens=_exact_sum(rows.column("input_tokens")),
+            output_tokens=_exact_sum(rows.column("output_tokens")),
+            list_cost_pico_usd=_pico_sum(rows.column("list_cost")),
+            unpriced_events=_exact_sum(pc.equal(rows.column("cost_basis"), "unpriced").cast(pa.int64())),
+            stream_repeats=_exact_sum(rows.column("stream_repeat").cast(pa.int64())),
+        )
+
+
+class WriteRejects(beam.PTransform):
+    """Write rejected records, and apart from them the bytes of those that could not be read as fields.
+
+    Input: `rejected_record/v1` batches (`table` is `rejects`) or pairs of id and bytes (`unparsed`), with ChunkOrigin.
+    Output: one encoded CommitPart for each input.
+    """
+
+    def __init__(self, lake: Path, epoch: int, table: str, ingest_date: str) -> None:
+        super().__init__()
+        self._args = (lake, epoch, table, ingest_date)
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        """Return the parts."""
+        return batches | "WriteRejected" >> beam.ParDo(_WriteRejects(*self._args)).with_output_types(bytes)
+
+
+class _WriteRejects(beam.DoFn):
+    def __init__(self, lake: Path, epoch: int, table: str, ingest_date: str) -> None:
+        self._lake, self._epoch, self._table, self._ingest_date = lake, epoch, table, ingest_date
+
+    def process(self, element: pa.RecordBatch) -> Iterable[bytes]:
+        origin = ChunkOrigin.of(element)
+        name = chunk_name(origin.topic, origin.partition, origin.first_offset, origin.next_offset, self._epoch)
+        path = data_path(self._table, self._ingest_date, name)
+        entry = FileEntry(
+            table=self._table,
+            path=path,
+            event_date=self._ingest_date,
+            rows=element.num_rows,
+            bytes=write_parquet(self._lake, path, element),
+            topic=origin.topic,
+            partition=origin.partition,
+            first_offset=origin.first_offset,
+            next_offset=origin.next_offset,
+        )
+        yield files_part(REJECTS_PART, origin, [entry])
+
+
+def split_by_date(rows: pa.RecordBatch, *, time_column: str = "occurred_at") -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Yield the UTC dates of a batch, `YYYY-MM-DD`, with their rows in record order."""
+    days = rows.column(time_column).cast(pa.int64()).to_numpy() // _DAY_MICROSECONDS
+    if not len(days):
+        return
+    if days[0] == days[-1] and (days == days[0]).all():
+        yield _iso_date(days[0]), rows
+        return
+    order = np.argsort(days, kind="stable")
+    ordered = rows.take(pa.array(order))
+    days = days[order]
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(days)) + 1, [len(days)]])
+    for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        yield _iso_date(days[start]), ordered.slice(start, end - start)
+
+
+def _iso_date(day: int) -> str:
+    return str(np.datetime64(int(day), "D"))
+
+
+def _exact_sum(counts: pa.Array) -> int:
+    """Return the sum of an int64 column. At most 1e9 a row by the contract, so it cannot wrap."""
+    return int(pc.sum(counts, min_count=0).as_py())
+
+
+def _pico_sum(costs: pa.Array) -> int:
+    total = pc.sum(costs.cast(pa.decimal128(38, 12)), min_count=0).as_py()
+    return int(total.scaleb(12))

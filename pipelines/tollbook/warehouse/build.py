@@ -1,0 +1,204 @@
+"""Build: from the newest manifests to published marts.
+
+Every step can be killed. What the book remembers moves forward only when the step before it is whole, so the next
+build begins where the last good one ended and comes to the same totals.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+
+from tollbook.errors import BuildFailedError, WarehouseStateError
+from tollbook.lake.manifest import commits_after, newest_commit
+from tollbook.settings import Settings
+from tollbook.warehouse.balance import check_balance
+from tollbook.warehouse.gate import judge
+from tollbook.warehouse.keys import index_keys
+from tollbook.warehouse.lock import Tell, build_lock
+from tollbook.warehouse.measures import lake_files_table, measure_files
+from tollbook.warehouse.plan import Plan, make_plan, write_plan
+from tollbook.warehouse.project import NodeFailure, project_digest, run_dbt
+from tollbook.warehouse.publish import is_published, publish_marts
+from tollbook.warehouse.state import (
+    Progress,
+    WarehouseFolder,
+    begin_remake,
+    finish_build,
+    open_private,
+    read_progress,
+    take_commits,
+)
+
+_BALANCE_TEST = "assert_the_book_balances"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What one build did.
+
+    Attributes:
+        built_commit: Newest commit of the lake that the marts now hold.
+        new_files: Files that passed the gate in it.
+        event_dates: Dates that were made anew.
+        full_refresh: Whether every date was.
+        hand_overs: Amounts that were compared, all equal; 0 when nothing was to do.
+        version: Published file, None when the build was not to publish.
+        seconds: How long it took.
+    """
+
+    built_commit: int
+    new_files: int
+    event_dates: int
+    full_refresh: bool
+    hand_overs: int
+    version: str | None
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts for JSON."""
+        return asdict(self)
+
+
+def build(
+    settings: Settings,
+    *,
+    full_refresh: bool = False,
+    publish: bool = True,
+    tell: Tell = lambda _: None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> BuildResult:
+    """Take new files of the lake through the gate and dbt into the marts, check the balance, and publish.
+
+    Args:
+        settings: Where the book lives.
+        full_refresh: Make every date anew. A changed dbt project and a refresh that died do so too.
+        publish: Swap the published file at the end.
+        tell: Hears what happens.
+        clock: The present.
+
+    Raises:
+        GateFailedError: A new file is not what its manifest says.
+        BookUnbalancedError: A hand-over lost or invented something.
+        BuildFailedError: dbt could not make the marts.
+    """
+    started = time.monotonic()
+    folder = WarehouseFolder.of(settings)
+    with build_lock(folder, tell):
+        with open_private(folder) as private:
+            new_files = _take(settings, folder, private, tell)
+            plan = _plan(settings, folder, private, full_refresh=full_refresh, tell=tell)
+            progress = read_progress(private)
+        compared = 0
+        if plan is not None:
+            compared = _make_marts(folder, plan, tell)
+            progress = _read(folder)
+        version = None
+        if publish:
+            version = _publish(settings, progress, tell, clock())
+    return BuildResult(
+        built_commit=progress.built_commit,
+        new_files=new_files,
+        event_dates=len(plan.event_dates) if plan else 0,
+        full_refresh=plan.is_full if plan else False,
+        hand_overs=compared,
+        version=version,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _take(
+    settings: Settings, folder: WarehouseFolder, private: duckdb.DuckDBPyConnection, tell: Tell
+) -> int:
+    """Let the files of new commits through the gate; return how many passed."""
+    progress = read_progress(private)
+    newest = newest_commit(settings.lake)
+    if newest < progress.taken_commit:
+        raise WarehouseStateError(
+            f"expected the lake {settings.lake} to hold commit {progress.taken_commit}, which the warehouse has taken, "
+            f"but its newest is {newest}: if the lake was restored, delete {folder.root} and build again"
+        )
+    manifests = list(commits_after(settings.lake, progress.taken_commit))
+    if not manifests:
+        return 0
+    measured = measure_files(settings.lake, manifests)
+    tell(f"gate: {len(measured)} new files of commits {manifests[0].commit} to {manifests[-1].commit}")
+    shutil.rmtree(folder.gate, ignore_errors=True)
+    judge(measured, folder.gate)
+    take_commits(private, after=progress.taken_commit, manifests=manifests, files=lake_files_table(measured))
+    return len(measured)
+
+
+def _plan(
+    settings: Settings,
+    folder: WarehouseFolder,
+    private: duckdb.DuckDBPyConnection,
+    *,
+    full_refresh: bool,
+    tell: Tell,
+) -> Plan | None:
+    """Write the plan and return it; None when the marts hold everything already."""
+    progress = read_progress(private)
+    index_keys(folder, private, settings.lake, taken_commit=progress.taken_commit)
+    is_full = full_refresh or _needs_refresh(progress, tell)
+    if not is_full and progress.built_commit == progress.taken_commit:
+        tell("nothing new in the lake")
+        return None
+    plan = make_plan(folder, private, settings.lake, progress, is_full=is_full)
+    write_plan(folder, plan)
+    if is_full:
+        begin_remake(private)
+    tell(f"plan: {len(plan.event_dates)} event dates from {sum(f['role'] == 'usage' for f in plan.files) - 1} files")
+    return plan
+
+
+def _needs_refresh(progress: Progress, tell: Tell) -> bool:
+    if progress.build_number == 0:
+        return True
+    if progress.remake:
+        tell("the last full refresh did not end: every date is made anew")
+        return True
+    if progress.project_digest != project_digest():
+        tell("the models have changed: every date is made anew")
+        return True
+    return False
+
+
+def _make_marts(folder: WarehouseFolder, plan: Plan, tell: Tell) -> int:
+    """Run dbt and let the book pass only when it balances; return the number of amounts compared."""
+    arguments = ["build", "--exclude-resource-type", "unit_test"]
+    if plan.is_full:
+        arguments.append("--full-refresh")
+    failures = run_dbt(folder, arguments, tell=tell)
+    with open_private(folder) as private:
+        if not failures or any(failure.name == _BALANCE_TEST for failure in failures):
+            compared = check_balance(private)
+        if failures:
+            raise BuildFailedError(_failure_message(folder, failures))
+        finish_build(private, built_commit=plan.target_commit, project_digest=project_digest())
+    tell(f"balance: {compared} amounts handed over, all equal")
+    return compared
+
+
+def _publish(settings: Settings, progress: Progress, tell: Tell, now: datetime) -> str | None:
+    if is_published(settings.serve, progress.build_number):
+        return f"{settings.serve}"
+    publication = publish_marts(settings, now=now)
+    tell(f"published {publication.version}")
+    return publication.version
+
+
+def _read(folder: WarehouseFolder) -> Progress:
+    with open_private(folder) as private:
+        return read_progress(private)
+
+
+def _failure_message(folder: WarehouseFolder, failures: tuple[NodeFailure, ...]) -> str:
+    listed = "\n".join(f"  {failure.name} ({failure.status}): {failure.message}" for failure in failures)
+    return f"dbt could not make the marts, nothing is published (log: {folder.logs / 'dbt.log'})\n{listed}"

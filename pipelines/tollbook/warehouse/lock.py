@@ -1,0 +1,53 @@
+"""One build at a time: an advisory lock on the warehouse folder, held while a build or a publish runs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tollbook.warehouse.state import WarehouseFolder
+
+Tell = Callable[[str], None]
+"""Takes what happens, one sentence at a time, for people."""
+
+
+@contextmanager
+def build_lock(folder: WarehouseFolder, tell: Tell) -> Iterator[None]:
+    """Hold the warehouse for one build; a second one waits for the first, and says so.
+
+    The system releases the lock when the process dies, however it dies.
+    """
+    folder.root.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell(f"another build (process {_holder(descriptor)}) is at work, waiting for it to end")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def builder(folder: WarehouseFolder) -> str | None:
+    """Return the process id of the build at work, None when there is none."""
+    try:
+        descriptor = os.open(folder.lock, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, 64, 0).decode("ascii", "replace").strip() or "unknown"

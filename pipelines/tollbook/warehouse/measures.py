@@ -1,0 +1,260 @@
+"""Measures of new files: what each one holds, beside what its manifest tells.
+
+The measuring is done by SQL over the files, which is quick; Great Expectations judges the small table that comes of
+it, one row a file (`gate`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tollbook.contracts import contract
+from tollbook.lake.layout import REJECTS, USAGE, USAGE_MINUTE
+from tollbook.lake.manifest import FileEntry, Manifest
+from tollbook.warehouse.state import LAKE_FILES, pico_to_usd
+
+RECORD_OF = {USAGE: "usage_record", USAGE_MINUTE: "usage_minute", REJECTS: "rejected_record"}
+"""Tables of the lake that the warehouse takes, and the contract of their rows."""
+
+_READERS = 4
+_BUCKETS_IN = (
+    "uncached_input_tokens",
+    "cache_read_tokens",
+    "cache_read_audio_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "audio_input_tokens",
+    "image_input_tokens",
+    "video_input_tokens",
+)
+_BUCKETS_OUT = ("text_output_tokens", "reasoning_tokens", "audio_output_tokens", "image_output_tokens")
+_PICO_DIGITS = 12
+
+
+@dataclass(slots=True)
+class FileMeasures:
+    """What one file holds and what is told of it.
+
+    Attributes:
+        commit: Commit that added it.
+        told: Its entry in the manifest.
+        path: Where it lies.
+        readable: 1 when it can be read as Parquet, else 0.
+        fault: Why it cannot be read, for people.
+        bytes: Its size. Unit: Bytes.
+        columns_off: Columns that are absent, of another type or not in the contract.
+        rows: Rows it holds.
+        counts: Measures of its rows by name; empty until they are taken.
+        sums: Sums over its rows by name; costs in pico-USD.
+    """
+
+    commit: int
+    told: FileEntry
+    path: Path
+    readable: int = 0
+    fault: str = ""
+    bytes: int = 0
+    columns_off: int = 0
+    rows: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    sums: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file is there, whole and of the contract's shape."""
+        whole = self.readable == 1 and self.bytes == self.told.bytes
+        return whole and self.columns_off == 0 and self.rows == self.told.rows
+
+
+def measure_files(lake: Path, manifests: Sequence[Manifest]) -> list[FileMeasures]:
+    """Measure the files that `manifests` name, of the tables that the warehouse takes.
+
+    Rows are looked at only when every file is whole; otherwise the gate refuses them anyway.
+    """
+    files = [
+        FileMeasures(manifest.commit, entry, lake / entry.path)
+        for manifest in manifests
+        for entry in manifest.files
+        if entry.table in RECORD_OF
+    ]
+    with ThreadPoolExecutor(_READERS) as readers:
+        list(readers.map(_measure_footer, files))
+    if all(each.is_whole for each in files):
+        for query, chosen in _queries(files):
+            _measure_rows(query, chosen)
+    return files
+
+
+def lake_files_table(files: Iterable[FileMeasures]) -> pa.Table:
+    """Return measured files as `LAKE_FILES`, shape (n_files,)."""
+    each = list(files)
+    columns: dict[str, Any] = {
+        "path": [file.told.path for file in each],
+        "table_name": [file.told.table for file in each],
+        "commit_number": [file.commit for file in each],
+        "event_date": pa.array([file.told.event_date for file in each], pa.string()).cast(pa.date32()),
+        "schema_version": [file.told.schema_version for file in each],
+        "topic": [file.told.topic for file in each],
+        "kafka_partition": [file.told.partition for file in each],
+        "told_rows": [file.told.rows for file in each],
+        "told_input_tokens": [file.told.input_tokens for file in each],
+        "told_output_tokens": [file.told.output_tokens for file in each],
+        "told_list_cost": pico_to_usd([file.told.list_cost_pico_usd for file in each]),
+        "held_rows": [file.rows for file in each],
+    }
+    for name in LAKE_FILES.names:
+        if name not in columns:
+            values = [file.sums.get(name, 0) for file in each]
+            columns[name] = pico_to_usd(values) if name.endswith("_cost") else values
+    return pa.table(columns, schema=LAKE_FILES)
+
+
+def _measure_footer(file: FileMeasures) -> None:
+    try:
+        with pq.ParquetFile(file.path) as parquet:
+            schema, file.rows = parquet.schema_arrow, parquet.metadata.num_rows
+        file.bytes = file.path.stat().st_size
+    except (OSError, pa.ArrowInvalid) as fault:
+        file.fault = str(fault).splitlines()[0]
+        return
+    expected = contract(RECORD_OF[file.told.table], file.told.schema_version).arrow_schema
+    off = {each.name for each in expected if each.name not in schema.names or schema.field(each.name).type != each.type}
+    file.columns_off = len(off | (set(schema.names) - set(expected.names)))
+    file.readable = 1
+
+
+def _queries(files: Sequence[FileMeasures]) -> Iterable[tuple[str, list[FileMeasures]]]:
+    """Yield a query for each table and version of its contract, with its files."""
+    groups: dict[tuple[str, int], list[FileMeasures]] = defaultdict(list)
+    for file in files:
+        groups[file.told.table, file.told.schema_version].append(file)
+    for (table, _), chosen in groups.items():
+        if table in _ROWS_QUERIES:
+            yield _ROWS_QUERIES[table], chosen
+
+
+def _measure_rows(query: str, files: Sequence[FileMeasures]) -> None:
+    """Take the measures of the rows of several files at once; where one cannot be read, find out which."""
+    by_path = {str(file.path): file for file in files}
+    told = pa.table(
+        {
+            "filename": list(by_path),
+            "told_date": pa.array([file.told.event_date for file in files], pa.string()).cast(pa.date32()),
+            "told_topic": pa.array([file.told.topic for file in files], pa.string()),
+            "told_partition": pa.array([file.told.partition for file in files], pa.int32()),
+            "told_first": pa.array([file.told.first_offset for file in files], pa.int64()),
+            "told_next": pa.array([file.told.next_offset for file in files], pa.int64()),
+        }
+    )
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.register("told", told)
+        try:
+            answer = connection.execute(query, [list(by_path)])
+        except duckdb.Error as fault:
+            if len(files) == 1:
+                files[0].readable, files[0].fault = 0, str(fault).splitlines()[0]
+                return
+        else:
+            names = [column[0] for column in answer.description]
+            for row in answer.fetchall():
+                values = dict(zip(names, row, strict=True))
+                _keep(by_path[values.pop("filename")], values)
+            return
+    for file in files:
+        _measure_rows(query, [file])
+
+
+def _keep(file: FileMeasures, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if not name.startswith(("held_", "live_")):
+            file.counts[name] = int(value)
+        elif name.endswith("_cost"):
+            file.sums[name] = int(value.scaleb(_PICO_DIGITS))
+        else:
+            file.sums[name] = int(value)
+
+
+def _sums(prefix: str, condition: str = "true") -> str:
+    return f"""
+        coalesce(sum(input_tokens) filter ({condition}), 0) as {prefix}_input_tokens,
+        coalesce(sum(output_tokens) filter ({condition}), 0) as {prefix}_output_tokens,
+        cast(coalesce(sum(list_cost) filter ({condition}), 0) as decimal(38, 12)) as {prefix}_list_cost"""
+
+
+def _parts_off(whole: str, rest: str, parts: Sequence[str]) -> str:
+    total = " + ".join(f"coalesce({part}, 0)" for part in parts)
+    return f"({whole} is not null and ({total} > {whole} or ({rest} is not null and {total} <> {whole})))"
+
+
+_LIVE = "not coalesce(stream_repeat, false) and coalesce(action, 'record') <> 'void'"
+
+_USAGE_QUERY = f"""
+with usage as (
+
+    select usage.*, usage.filename as file_path, told.*
+    from read_parquet(?, hive_partitioning = false, filename = true) as usage
+    inner join told using (filename)
+
+)
+
+select
+    file_path as filename,
+    count(*) filter (
+        coalesce(source, '') = '' or coalesce(event_id, '') = '' or occurred_at is null
+    ) as rows_without_identity,
+    count(*) filter (
+        topic is null or "partition" is null or "offset" is null or ingested_at is null
+    ) as rows_without_place,
+    count(*) filter (
+        coalesce(action, 'record') <> 'void' and (coalesce(provider, '') = '' or coalesce(model, '') = '')
+    ) as rows_without_model,
+    count(*) filter (
+        topic <> told_topic or "partition" <> told_partition
+        or "offset" < told_first or "offset" >= told_next
+    ) as rows_out_of_place,
+    count(*) - count(distinct (topic, "partition", "offset")) as rows_with_a_place_taken,
+    count(*) filter (cast(occurred_at as date) <> told_date) as rows_under_a_wrong_date,
+    count(*) filter (
+        least(input_tokens, output_tokens, {", ".join(_BUCKETS_IN + _BUCKETS_OUT)}) < 0
+    ) as rows_with_negative_tokens,
+    count(*) filter (
+        {_parts_off("input_tokens", "uncached_input_tokens", _BUCKETS_IN)}
+        or {_parts_off("output_tokens", "text_output_tokens", _BUCKETS_OUT)}
+    ) as rows_whose_parts_miss_the_whole,
+    count(*) filter (list_cost < 0) as rows_with_negative_cost,
+    count(*) filter (
+        case
+            when action = 'void' then list_cost is not null
+            when cost_basis = 'unpriced' then list_cost is not null or unpriced_reason is null
+            else list_cost is null or cost_basis is null
+        end
+    ) as rows_whose_cost_belies_its_basis,
+    count(*) filter (cost_basis = 'unpriced') as held_unpriced,
+    count(*) filter (stream_repeat) as held_stream_repeats,
+    count(*) filter ({_LIVE}) as live_calls,
+    {_sums("held")},
+    {_sums("live", _LIVE)}
+from usage
+group by file_path
+"""
+
+_MINUTE_QUERY = f"""
+select
+    usage_minute.filename,
+    coalesce(sum(calls), 0) as live_calls,
+    {_sums("live")}
+from read_parquet(?, hive_partitioning = false, filename = true) as usage_minute
+group by usage_minute.filename
+"""
+
+_ROWS_QUERIES = {USAGE: _USAGE_QUERY, USAGE_MINUTE: _MINUTE_QUERY}

@@ -1,0 +1,134 @@
+"""The plan of a build: which event dates it makes anew, and from which files.
+
+A build follows the new data, not the history. It names **all** files of every date it touches, since a date is made
+whole, and the files around that tell of the same calls. dbt reads the plan when it starts (macro `register_plan`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tollbook.contracts import usage_record_schema
+from tollbook.lake.manifest import write_synced
+from tollbook.warehouse.keys import CrossDates, find_cross_dates
+from tollbook.warehouse.state import Progress, WarehouseFolder
+
+_NO_DATE = "1970-01-01"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one build does.
+
+    Attributes:
+        is_full: Whether it makes every date of the lake.
+        built_commit: Newest commit that the marts hold before it; 0 for none.
+        target_commit: Newest commit that they hold after it.
+        event_dates: Dates it makes anew, in order.
+        files: Files it reads: role, schema version, commit and path of each.
+        cross_dates: Calls told under several dates.
+    """
+
+    is_full: bool
+    built_commit: int
+    target_commit: int
+    event_dates: tuple[date, ...]
+    files: tuple[dict[str, Any], ...]
+    cross_dates: CrossDates
+
+
+def make_plan(
+    folder: WarehouseFolder, private: duckdb.DuckDBPyConnection, lake: Path, progress: Progress, *, is_full: bool
+) -> Plan:
+    """Return what the next build has to do; the index of keys must be up to date.
+
+    Args:
+        folder: The warehouse.
+        private: The private file.
+        lake: Folder of the lake.
+        progress: How far the warehouse has come.
+        is_full: Make every date, whatever was built.
+    """
+    built = 0 if is_full else progress.built_commit
+    pending = _dates(
+        private.execute(
+            """
+            select distinct event_date from book.lake_files
+            where table_name = 'usage' and commit_number > ? order by event_date
+            """,
+            [built],
+        )
+    )
+    cross = find_cross_dates(folder, built_commit=built, pending_dates=pending)
+    planned = sorted({*pending, *cross.touched})
+    elsewhere = sorted(set(cross.keys["event_date"].to_pylist()) - set(planned))
+    files = [
+        *_contract_files(folder, private),
+        *_files_of(private, lake, "usage", planned),
+        *_files_of(private, lake, "usage_elsewhere", elsewhere),
+    ]
+    return Plan(is_full, built, progress.taken_commit, tuple(planned), tuple(files), cross)
+
+
+def write_plan(folder: WarehouseFolder, plan: Plan) -> None:
+    """Write the plan where dbt looks for it. Written anew by every build, so it need not be atomic."""
+    folder.plan.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(plan.cross_dates.keys, folder.plan.with_name("cross_date_keys.parquet"))
+    document = {
+        "is_full": plan.is_full,
+        "built_commit": plan.built_commit,
+        "target_commit": plan.target_commit,
+        "event_dates": [day.isoformat() for day in plan.event_dates],
+        "files": plan.files,
+    }
+    write_synced(folder.plan, json.dumps(document).encode("utf-8"))
+
+
+def _files_of(
+    private: duckdb.DuckDBPyConnection, lake: Path, role: str, dates: Sequence[date]
+) -> Iterable[dict[str, Any]]:
+    private.register("wanted", pa.table({"event_date": pa.array(dates, pa.date32())}))
+    rows = private.execute(
+        """
+        select lake_files.schema_version, lake_files.commit_number, lake_files.path
+        from book.lake_files
+        semi join wanted on lake_files.event_date = wanted.event_date
+        where lake_files.table_name = 'usage'
+        order by lake_files.commit_number, lake_files.path
+        """
+    ).fetchall()
+    private.unregister("wanted")
+    return [_file(role, version, commit, lake / path) for version, commit, path in rows]
+
+
+def _contract_files(folder: WarehouseFolder, private: duckdb.DuckDBPyConnection) -> Iterable[dict[str, Any]]:
+    """Return an empty file for each version of the contract in the lake: its columns and types stand first."""
+    versions = {1} | {
+        version
+        for (version,) in private.execute(
+            "select distinct schema_version from book.lake_files where table_name = 'usage'"
+        ).fetchall()
+    }
+    for version in sorted(versions):
+        path = folder.plan.parent / f"usage_record_v{version}" / f"event_date={_NO_DATE}" / "empty.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(usage_record_schema(version).empty_table(), path, store_decimal_as_integer=True)
+        for role in ("usage", "usage_elsewhere"):
+            yield _file(role, version, None, path)
+
+
+def _file(role: str, version: int, commit: int | None, path: Path) -> dict[str, Any]:
+    return {"role": role, "schema_version": version, "commit_number": commit, "path": str(path)}
+
+
+def _dates(answer: duckdb.DuckDBPyConnection) -> list[date]:
+    return [day for (day,) in answer.fetchall()]

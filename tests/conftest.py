@@ -1,0 +1,56 @@
+"""Fixtures for tests that need a real Kafka: one embedded broker for the whole session."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tollbook.broker import Broker, BrokerStatus
+from tollbook.broker.connect import admin
+from tollbook.broker.topics import definition
+from tollbook.settings import BOOTSTRAP_VARIABLE, HOME_VARIABLE, Settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests away from the book and the Kafka of whoever runs them."""
+    monkeypatch.delenv(HOME_VARIABLE, raising=False)
+    monkeypatch.delenv(BOOTSTRAP_VARIABLE, raising=False)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerStatus]:
+    """Run one embedded broker, on free ports, for all tests that need Kafka."""
+    embedded = Broker(Settings(home=tmp_path_factory.mktemp("kafka")))
+    status = embedded.up(lambda _message: None)
+    yield status
+    embedded.down(lambda _message: None)
+
+
+@pytest.fixture
+def settings(broker: BrokerStatus, tmp_path: Path) -> Settings:
+    """Return a fresh home that reads from and writes to the session's broker."""
+    return Settings(home=tmp_path / "home", bootstrap_servers=broker.bootstrap_servers)
+
+
+@pytest.fixture
+def new_topic(settings: Settings) -> Callable[..., str]:
+    """Return a function that makes a topic of its own, set as `llm.usage` is, and returns its name.
+
+    Call it as `new_topic()` or `new_topic(partitions=1)`.
+    """
+
+    def make(*, partitions: int = 4) -> str:
+        name = f"llm.usage.test_{uuid.uuid4().hex[:12]}"
+        configs = definition(name).kafka_settings()
+        assert settings.bootstrap_servers is not None
+        with admin(settings.bootstrap_servers) as client:
+            client.create_topics(
+                {name: {"num_partitions": partitions, "configs": configs}}, wait_for_metadata=True
+            )
+        return name
+
+    return make
