@@ -158,7 +158,12 @@ def contract(record: str, version: int = 1, *, folder: Path | None = None) -> Co
     base = document.get("x-extends")
     if base is not None:
         base_record, base_version = base.split("/v")
-        fields = (*contract(base_record, int(base_version), folder=folder).fields, *fields)
+        own = {each.name: each for each in fields}
+        inherited = contract(base_record, int(base_version), folder=folder).fields
+        fields = (
+            *(own.get(each.name, each) for each in inherited),
+            *(each for each in fields if each.name not in {base_field.name for base_field in inherited}),
+        )
     schema = pa.schema([pa.field(each.name, each.arrow_type) for each in fields])
     return Contract(record, version, fields, schema, document)
 

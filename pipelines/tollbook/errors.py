@@ -136,3 +136,7 @@ class NothingPublishedError(MisuseError):
 
 class QueryError(MisuseError):
     """The published file cannot answer a query."""
+
+
+class LakeWriteError(TollbookError):
+    """A file of the lake could not be written: disk full, read-only folder, no permission."""

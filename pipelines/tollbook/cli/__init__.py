@@ -1,10 +1,10 @@
 """The command line: one file for each noun, arguments and exit codes only.
 
 To add a noun, write `cli/<noun>.py` with a function `register(app: typer.Typer) -> None` that adds its
-commands to the app, and put the noun into `NOUNS`, where the order is that of `tollbook --help`. Such a
-file imports what is heavy (Beam, dbt, Great Expectations, pyarrow, kafka) inside the command functions,
-since every call of `tollbook` imports every file here. What several commands share, options and output, is
-in `cli/options.py`.
+commands to the app, and put the noun into `NOUNS`; help shows plain commands first, then groups, each in that
+order. Such a file imports what is heavy (Beam, dbt, Great Expectations, pyarrow, kafka) inside the command
+functions, since every call of `tollbook` imports every file here. What several commands share, options and
+output, is in `cli/options.py`.
 
 Data go to stdout, progress and errors to stderr. Exit codes: 0 well, 1 a finding, 2 misuse, 130
 interrupted, 141 the reader of stdout left. A command ends well by returning and with a finding by `raise

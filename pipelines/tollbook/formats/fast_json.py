@@ -47,7 +47,7 @@ class FastJsonReader:
             table = self._read(joined)
         except pa.ArrowInvalid:
             return None
-        if table.num_rows != len(values):
+        if table.num_rows != len(values) or not _all_finite(table):
             return None
         unknown = frozenset(name for name in table.column_names if name not in self._wanted)
         return table.combine_chunks().to_batches()[0], unknown
@@ -156,6 +156,12 @@ def reading_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_timestamp(kind):
         return pa.string()
     return pa.int64() if pa.types.is_integer(kind) else kind
+
+
+def _all_finite(table: pa.Table) -> bool:
+    """Say whether no number is NaN or infinite, words that are not JSON but that pyarrow's reader takes."""
+    floats = (column for column in table.columns if pa.types.is_floating(column.type))
+    return all(pc.all(pc.is_finite(column)).as_py() is not False for column in floats)
 
 
 def _join(values: pa.BinaryArray) -> pa.Buffer:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tollbook.errors import LakeWriteError
 from tollbook.lake.layout import temporary_path
 
 _REPEATING = [
@@ -82,9 +83,15 @@ def write_parquet(lake: Path, relative: str, rows: pa.Table | pa.RecordBatch) ->
     dictionary of them only costs time.
 
     Raises:
-        OSError: The disk is full or read-only; nothing is left under the name.
+        LakeWriteError: The disk is full or read-only; nothing is left under the name.
     """
-    path = lake / relative
+    try:
+        return _write(lake / relative, rows)
+    except OSError as failed:
+        raise LakeWriteError(f"expected to write {relative} below {lake}, got: {failed.strerror or failed}") from failed
+
+
+def _write(path: Path, rows: pa.Table | pa.RecordBatch) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])

@@ -38,9 +38,7 @@ class Catalogue:
     lookup: Lookup
     schedule: Schedule
     rates: Rates
-    _remembered: dict[tuple[str | None, str | None, str | None], int] = field(
-        default_factory=dict, repr=False
-    )
+    _remembered: dict[tuple[str | None, str | None, str | None], int] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_genai_prices(cls) -> Catalogue:
@@ -117,9 +115,7 @@ class Catalogue:
 
 def _digest(prices: tuple[Price, ...], names: Names) -> str:
     """Return a short digest of all that decides a cost: prices in any order, names and units."""
-    digest = hashlib.sha256(
-        repr((sorted(names.providers.items()), sorted(names.service_tiers.items()))).encode()
-    )
+    digest = hashlib.sha256(repr((sorted(names.providers.items()), sorted(names.service_tiers.items()))).encode())
     digest.update(repr(load_units().all).encode())
     for text in sorted(_canonical(price) for price in prices):
         digest.update(text.encode())
@@ -129,6 +125,4 @@ def _digest(prices: tuple[Price, ...], names: Names) -> str:
 def _canonical(price: Price) -> str:
     end: datetime | None = price.valid_to
     rates = sorted((key, str(rate)) for key, rate in price.rates.items())
-    return (
-        f"{price.sku_price_id} {end and end.timestamp()} {rates} {sorted(price.minimum_quantities.items())}\n"
-    )
+    return f"{price.sku_price_id} {end and end.timestamp()} {rates} {sorted(price.minimum_quantities.items())}\n"

@@ -63,9 +63,7 @@ class ExactLookup:
             models = lookup.models.setdefault(names.provider(price.provider), {})
             known = models.setdefault(price.model.lower(), FoundModel(price.provider, price.model))
             if (known.provider, known.model) != (price.provider, price.model):
-                raise price.fault(
-                    f"expected one spelling of each model, got also {known.provider} {known.model}"
-                )
+                raise price.fault(f"expected one spelling of each model, got also {known.provider} {known.model}")
         return lookup
 
     def providers(self) -> Iterable[str]:

@@ -51,9 +51,7 @@ def usd(pico_usd: Fraction, *, per: int = 1) -> Decimal:
     return quotient.quantize(Decimal(1)) if quotient == quotient.to_integral_value() else quotient
 
 
-def multiply_half_even(
-    count: Integers, whole: Integers, numerator: Integers, denominator: Integers
-) -> Integers:
+def multiply_half_even(count: Integers, whole: Integers, numerator: Integers, denominator: Integers) -> Integers:
     """Return `count x (whole + numerator / denominator)`, rounded half-even to whole pico-USD.
 
     Args:

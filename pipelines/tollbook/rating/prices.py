@@ -68,9 +68,7 @@ class Price:
             if instant is not None and instant.utcoffset() is None:
                 raise self.fault(f"expected {name} with a time zone, got {instant.isoformat()}")
         if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
-            raise self.fault(
-                f"expected valid_from before valid_to, got {self.valid_from} and {self.valid_to}"
-            )
+            raise self.fault(f"expected valid_from before valid_to, got {self.valid_from} and {self.valid_to}")
 
     @cached_property
     def sku_price_id(self) -> str:

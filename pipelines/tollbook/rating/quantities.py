@@ -137,9 +137,7 @@ def _largest(counts: Counts) -> int:
     return int(counts.view(np.uint64).max(initial=0))
 
 
-def _suspects(
-    columns: list[Counts], entries: UnitEntries | None, rows: int
-) -> tuple[Mask | None, Mask | None]:
+def _suspects(columns: list[Counts], entries: UnitEntries | None, rows: int) -> tuple[Mask | None, Mask | None]:
     """Return where a count is beyond bounds, and where it is negative; None and None where all are sound."""
     beyond = [counts for counts in columns if _largest(counts) > LARGEST_COUNT]
     strange = entries is not None and _largest(entries.quantity) > LARGEST_COUNT

@@ -104,9 +104,7 @@ def _context_lengths(used: Quantities) -> npt.NDArray[np.int64]:
     return np.where(whole.told, whole.counts, summed)
 
 
-def _groups(
-    batch: pa.RecordBatch, catalogue: Catalogue
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+def _groups(batch: pa.RecordBatch, catalogue: Catalogue) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
     """Return the group of each event, 0 where it has none, and the reason for that. Shapes (n_events,)."""
     providers, provider = _encoded(batch.column("provider"))
     models, model = _encoded(batch.column("model"))

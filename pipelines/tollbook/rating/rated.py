@@ -101,9 +101,7 @@ def _texts(codes: npt.NDArray[Any], texts: Sequence[str | None] | _PriceIds, *, 
     place = np.zeros(len(texts), np.int32)
     place[present] = np.arange(len(present))
     indices = pa.array(place[codes], pa.int32(), mask=mask)
-    return pa.DictionaryArray.from_arrays(
-        indices, pa.array([texts[code] for code in present.tolist()], pa.string())
-    )
+    return pa.DictionaryArray.from_arrays(indices, pa.array([texts[code] for code in present.tolist()], pa.string()))
 
 
 def _bucket_costs(catalogue: Catalogue, rated: Rated, unpriced: Mask) -> pa.Array:

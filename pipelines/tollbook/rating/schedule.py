@@ -150,9 +150,7 @@ def _contexts(lines: list[Line]) -> list[tuple[int, Line]]:
     contexts = sorted(((_above(line), line) for line in lines), key=lambda pair: pair[0])
     first = contexts[0][1].price
     if first is not None and first.above_input_tokens is not None:
-        raise first.fault(
-            f"expected a price for requests up to {first.above_input_tokens} input tokens, got none"
-        )
+        raise first.fault(f"expected a price for requests up to {first.above_input_tokens} input tokens, got none")
     for (start, _), (following, line) in pairwise(contexts):
         if start == following and line.price is not None:
             raise line.price.fault(

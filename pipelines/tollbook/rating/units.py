@@ -126,9 +126,7 @@ def load_names() -> Names:
     tiers = document["service_tiers"]
     return Names(
         providers=_turned_around(document["providers"], "providers"),
-        service_tiers=_turned_around(
-            {tier: body["aliases"] for tier, body in tiers.items()}, "service_tiers"
-        ),
+        service_tiers=_turned_around({tier: body["aliases"] for tier, body in tiers.items()}, "service_tiers"),
         tier_contexts={tier: body["genai_prices"] for tier, body in tiers.items()},
     )
 

@@ -18,7 +18,9 @@ MICROSECONDS_PER_SECOND = 1_000_000
 STANDARD = "default"
 BATCH = "batch"
 
-ROWS: tuple[tuple[str, str, str, str | None, int, str, str | None, str | None, str | None, str | None, str | None], ...] = (
+ROWS: tuple[
+    tuple[str, str, str, str | None, int, str, str | None, str | None, str | None, str | None, str | None], ...
+] = (
     # provider, model, tier, valid from, for more input tokens than, then USD for a million tokens of uncached input,
     # cache read, cache write 5 min, cache write 1 h and output, and for a thousand web searches
     ("anthropic", "claude-sonnet-4-6", STANDARD, None, 0, "3", "0.3", "3.75", "6", "15", "10"),
@@ -64,6 +66,10 @@ UNPRICED_MODELS = (("nimbus", "nimbus-large-2"), ("mistral", "atlas-prototype-1"
 """Provider and model that no catalogue knows."""
 
 
+Rate = Fraction | int | None
+"""Price of one token or search, exact; None when it has none. Unit: pico-USD/Token, pico-USD/Call."""
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """What a call costs from one moment on, above one length of prompt.
@@ -71,22 +77,22 @@ class Price:
     Attributes:
         valid_from_us: From when; None for as long as the model is sold. Unit: Microseconds since 1970-01-01T00:00:00Z.
         above_input_tokens: For calls with more input than this. Unit: Tokens.
-        uncached_input: Price of a token. Unit: pico-USD/Token.
-        cache_read: The same for a token read from the cache; None when it has no price.
-        cache_write_5m: The same for a token written to the cache for five minutes.
-        cache_write_1h: The same for a token written to the cache for an hour.
-        output: The same for a token of output.
-        web_search: Price of one search. Unit: pico-USD/Call.
+        uncached_input: Rate of a token that no cache has to do with.
+        cache_read: Rate of a token read from the cache.
+        cache_write_5m: Rate of a token written to the cache for five minutes.
+        cache_write_1h: Rate of a token written to the cache for an hour.
+        output: Rate of a token of output.
+        web_search: Rate of one search.
     """
 
     valid_from_us: int | None
     above_input_tokens: int
-    uncached_input: Fraction | None
-    cache_read: Fraction | None
-    cache_write_5m: Fraction | None
-    cache_write_1h: Fraction | None
-    output: Fraction | None
-    web_search: Fraction | None
+    uncached_input: Rate
+    cache_read: Rate
+    cache_write_5m: Rate
+    cache_write_1h: Rate
+    output: Rate
+    web_search: Rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +144,17 @@ def list_cost_pico_usd(provider: str, model: str, tier: str, occurred_us: int, u
         if quantity:
             if each is None:
                 return None
-            cost += round(each * quantity)  # of a Fraction: half to even
+            cost += round(each * quantity)  # a Fraction rounds half to even
     return cost
 
 
 def price_of(provider: str, model: str, tier: str, occurred_us: int, input_tokens: int) -> Price | None:
     """Return the price in force at a moment for a prompt of a length, or None where there is none."""
     found = None
-    for price in _prices(provider, model, tier):
+    for price in _prices(provider, model, tier):  # in the order of time, then of length: the last that fits holds
         begun = price.valid_from_us is None or price.valid_from_us <= occurred_us
         if begun and (price.above_input_tokens == 0 or input_tokens > price.above_input_tokens):
-            starts_period = found is None or price.valid_from_us != found.valid_from_us
-            if starts_period or price.above_input_tokens > found.above_input_tokens:  # type: ignore[union-attr]
-                found = price
+            found = price
     return found
 
 
@@ -161,20 +165,24 @@ def _prices(provider: str, model: str, tier: str) -> tuple[Price, ...]:
         Price(
             valid_from_us=None if start is None else _microseconds(start),
             above_input_tokens=above,
-            uncached_input=_per_token(uncached),
-            cache_read=_per_token(read),
-            cache_write_5m=_per_token(write_5m),
-            cache_write_1h=_per_token(write_1h),
-            output=_per_token(output),
-            web_search=None if search is None else Fraction(search) * PICO_USD_PER_USD / 1_000,
+            uncached_input=_each(uncached, 1_000_000),
+            cache_read=_each(read, 1_000_000),
+            cache_write_5m=_each(write_5m, 1_000_000),
+            cache_write_1h=_each(write_1h, 1_000_000),
+            output=_each(output, 1_000_000),
+            web_search=_each(search, 1_000),
         )
         for (of, name, at, start, above, uncached, read, write_5m, write_1h, output, search) in ROWS
         if (of, name, at) == (provider, model, tier)
     )
 
 
-def _per_token(usd_for_a_million: str | None) -> Fraction | None:
-    return None if usd_for_a_million is None else Fraction(usd_for_a_million) * PICO_USD_PER_USD / 1_000_000
+def _each(usd: str | None, quantity: int) -> Rate:
+    """Return the price of one, given that of `quantity` in USD; an integer where it is whole."""
+    if usd is None:
+        return None
+    rate = Fraction(usd) * PICO_USD_PER_USD / quantity
+    return rate.numerator if rate.denominator == 1 else rate
 
 
 def _microseconds(date: str) -> int:

@@ -166,5 +166,5 @@ def _findings(verdict: Any, rows: dict[str, dict[str, Any]], faults: dict[str, s
         path = unexpected["path"]
         expected = rows[path].get(f"told_{column}", 0)
         text = f"{path}: expected that {meaning}: {column} {expected}, came {rows[path][column]}"
-        found.append(f"{text} ({faults[path]})" if column == "readable" and faults[path] else text)
+        found.append(f"{text} ({faults[path]})" if column in {"readable", "columns_off"} else text)
     return found

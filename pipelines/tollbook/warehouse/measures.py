@@ -49,7 +49,7 @@ class FileMeasures:
         told: Its entry in the manifest.
         path: Where it lies.
         readable: 1 when it can be read as Parquet, else 0.
-        fault: Why it cannot be read, for people.
+        fault: Why it cannot be read, or which columns are off, for people.
         bytes: Its size. Unit: Bytes.
         columns_off: Columns that are absent, of another type or not in the contract.
         rows: Rows it holds.
@@ -127,8 +127,11 @@ def _measure_footer(file: FileMeasures) -> None:
         file.fault = str(fault).splitlines()[0]
         return
     expected = contract(RECORD_OF[file.told.table], file.told.schema_version).arrow_schema
-    off = {each.name for each in expected if each.name not in schema.names or schema.field(each.name).type != each.type}
-    file.columns_off = len(off | (set(schema.names) - set(expected.names)))
+    held = {each.name: each.type for each in schema}
+    told = {each.name: each.type for each in expected}
+    off = sorted(name for name in held.keys() | told.keys() if held.get(name) != told.get(name))
+    file.columns_off = len(off)
+    file.fault = ", ".join(f"{name}: {held.get(name, 'absent')}" for name in off)
     file.readable = 1
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+
 from tollbook.contracts import usage_event
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.rate import rate
@@ -65,3 +67,16 @@ def rate_one(make_events: MakeEvents, genai_catalogue: Catalogue) -> RateOne:
         return outcome
 
     return rated
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Return a function from a name to a file of the real data beside the project; it skips where that is absent."""
+    folder = Path(__file__).parents[4] / "shared" / "data"
+
+    def find(name: str) -> Path:
+        if not (folder / name).is_file():
+            pytest.skip(f"the real data is not on this machine: expected ../shared/data/{name} beside the project")
+        return folder / name
+
+    return find

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tollbook.rating.money import MAX_COST_PICO_USD, multiply_half_even, pico_to_decimal, usd
 
 

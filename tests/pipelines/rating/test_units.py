@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from genai_prices.units import _get_registry
+
 from tollbook.contracts import shipped_folder, usage_event
 from tollbook.errors import ReferenceDataError
 from tollbook.formats.buckets import INPUT_BUCKETS, OUTPUT_BUCKETS
@@ -71,14 +72,17 @@ def test_every_published_rate_prices_some_unit() -> None:
 
 
 def misspell_a_key(document: dict[str, Any]) -> None:
+    """Write `perr` beside `per`."""
     document["web_searches"]["perr"] = 1000
 
 
 def forget_the_amount(document: dict[str, Any]) -> None:
+    """Leave out what the price is per."""
     del document["cache_read_tokens"]["per"]
 
 
 def invent_a_direction(document: dict[str, Any]) -> None:
+    """Give tokens a direction that there is not."""
     document["cache_read_tokens"]["token_direction"] = "Sideways"
 
 

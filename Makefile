@@ -1,0 +1,62 @@
+# What CI runs and what a fresh checkout needs. Wants Python 3.11, 3.12 or 3.13 as `python3` (or PYTHON=…) and a network;
+# everything else, uv included, is put into .tools and .venv.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench clean
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+
+TOOLS := .tools
+UV := $(TOOLS)/bin/uv
+RUN := $(UV) run --frozen --no-sync
+UV_STAMP := $(TOOLS)/uv-$(UV_VERSION)
+SYNC_STAMP := .venv/synced
+
+# The Python is the one that is here: uv may not fetch another.
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV
+
+help: ## Show this.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(SYNC_STAMP) ## Broker, events, stream, warehouse and report on this machine; the book is in tollbook-data/.
+	$(RUN) tollbook demo
+
+test: $(SYNC_STAMP) ## All tests, with a real Kafka and the built wheel.
+	$(RUN) pytest $(PYTEST_ARGS)
+
+# dbt compiles the models that sqlfluff reads, so its files get a place of their own.
+lint: export TOLLBOOK_WAREHOUSE := $(CURDIR)/$(TOOLS)/lint
+lint: export DBT_TARGET_PATH := $(CURDIR)/$(TOOLS)/lint/target
+lint: export DBT_LOG_PATH := $(CURDIR)/$(TOOLS)/lint/logs
+lint: $(SYNC_STAMP) ## Check style, types, SQL and the lock; changes nothing.
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+	mkdir -p $(TOOLS)/lint
+	$(RUN) sqlfluff lint --disable-progress-bar dbt_project
+	$(UV) lock --check
+
+format: $(SYNC_STAMP) ## Format the Python code and mend what ruff can mend.
+	$(RUN) ruff format
+	$(RUN) ruff check --fix
+
+bench: $(SYNC_STAMP) ## Measure; needs minutes of a quiet machine.
+	$(UV) run --frozen --group bench python tests/bench/run.py
+
+clean: ## Remove what make made; the book in tollbook-data/ stays.
+	rm -rf $(TOOLS) .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .bench
+	find pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(UV_STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
+	    echo "expected $(PYTHON) to be Python 3.11, 3.12 or 3.13, got: $$($(PYTHON) --version 2>&1)." \
+	         "Name another: make PYTHON=python3.12 …" >&2; exit 2; }
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
+
+$(SYNC_STAMP): $(UV_STAMP) pyproject.toml uv.lock
+	$(UV) sync --frozen --python $(PYTHON)
+	touch $@
