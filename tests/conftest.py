@@ -48,9 +48,7 @@ def new_topic(settings: Settings) -> Callable[..., str]:
         configs = definition(name).kafka_settings()
         assert settings.bootstrap_servers is not None
         with admin(settings.bootstrap_servers) as client:
-            client.create_topics(
-                {name: {"num_partitions": partitions, "configs": configs}}, wait_for_metadata=True
-            )
+            client.create_topics({name: {"num_partitions": partitions, "configs": configs}}, wait_for_metadata=True)
         return name
 
     return make

@@ -87,9 +87,7 @@ def test_help_comes_at_once() -> None:
 def test_nothing_heavy_is_imported_before_a_command_needs_it() -> None:
     """The names of the culprits say more than a time."""
     heavy = "{'apache_beam', 'dbt', 'duckdb', 'great_expectations', 'kafka', 'pandas', 'plotly', 'pyarrow'}"
-    found = run(
-        program=f"import sys, tollbook.cli; tollbook.cli.build_app(); print({heavy} & set(sys.modules))"
-    )
+    found = run(program=f"import sys, tollbook.cli; tollbook.cli.build_app(); print({heavy} & set(sys.modules))")
 
     assert found.stdout == "set()\n"
 

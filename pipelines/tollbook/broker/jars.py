@@ -147,9 +147,7 @@ def _place(jar: Jar, folder: Path, *, cache: Path, staging: Path) -> None:
         source = cached
     else:
         source = fetch(jar, staging)
-        with contextlib.suppress(
-            OSError
-        ):  # the cache only saves time; a home that cannot be written has none
+        with contextlib.suppress(OSError):  # the cache only saves time; a home that cannot be written has none
             _copy(source, cached)
     target = folder / jar.file_name
     _copy(source, target)

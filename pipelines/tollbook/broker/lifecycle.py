@@ -161,15 +161,11 @@ class Broker:
         taken: frozenset[int] = frozenset()
         for _ in range(_PORT_ATTEMPTS):
             port, controller_port = self._ports(taken, progress)
-            self._write_properties(
-                self._properties, log_dirs="data", port=port, controller_port=controller_port
-            )
+            self._write_properties(self._properties, log_dirs="data", port=port, controller_port=controller_port)
             began = datetime.now(UTC).isoformat(timespec="seconds")
             state = BrokerState(port, controller_port, str(java.path), began)
             write_state(self._state, state)  # before the start: a broker whose port nobody knows is of no use
-            progress(
-                f"starting Apache Kafka {jars.KAFKA_VERSION} on {properties.HOST}:{port}, Java {java.major}"
-            )
+            progress(f"starting Apache Kafka {jars.KAFKA_VERSION} on {properties.HOST}:{port}, Java {java.major}")
             self._log.unlink(missing_ok=True)
             pid = process.start(self._command(java.path), output=self._output, cwd=self._folder)
             write_state(self._state, msgspec.structs.replace(state, pid=pid))
@@ -191,8 +187,7 @@ class Broker:
             return written
         pair = ports.free_pair(avoid=taken | set(written))
         progress(
-            f"port {written[0]} or {written[1]} is taken by another program; "
-            f"using {pair[0]} and {pair[1]} from now on"
+            f"port {written[0]} or {written[1]} is taken by another program; using {pair[0]} and {pair[1]} from now on"
         )
         return pair
 

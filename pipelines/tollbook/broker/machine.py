@@ -57,30 +57,22 @@ def _python(_settings: Settings) -> Finding:
     found = f"{platform.python_version()} at {sys.executable}"
     if FIRST_PYTHON <= sys.version_info[:2] < AFTER_LAST_PYTHON:
         return Finding("python", "ok", found)
-    return Finding(
-        "python", "missing", found, "install Python 3.11, 3.12 or 3.13 and run `make` with it first on PATH"
-    )
+    return Finding("python", "missing", found, "install Python 3.11, 3.12 or 3.13 and run `make` with it first on PATH")
 
 
 def _shipped_files(_settings: Settings) -> Finding:
     try:
         folders = [shipped_folder(name) for name in ("schemas", "dbt_project")]
     except ContractNotFoundError as error:
-        return Finding(
-            "shipped files", "missing", str(error), "install the wheel anew, or run from a whole checkout"
-        )
+        return Finding("shipped files", "missing", str(error), "install the wheel anew, or run from a whole checkout")
     return Finding("shipped files", "ok", ", ".join(map(str, folders)))
 
 
 def _home(settings: Settings) -> Finding:
     nearest = _nearest(settings.home)
     if os.access(nearest, os.W_OK | os.X_OK):
-        return Finding(
-            "home", "ok", f"{settings.home} ({'there' if nearest == settings.home else 'will be made'})"
-        )
-    return Finding(
-        "home", "missing", f"{nearest} is not writable", "choose another by --home or TOLLBOOK_HOME"
-    )
+        return Finding("home", "ok", f"{settings.home} ({'there' if nearest == settings.home else 'will be made'})")
+    return Finding("home", "missing", f"{nearest} is not writable", "choose another by --home or TOLLBOOK_HOME")
 
 
 def _disk(settings: Settings) -> Finding:
@@ -113,26 +105,20 @@ def _jars(settings: Settings) -> Finding:
     found = f"{len(wanted) - len(lacking)} of {len(wanted)} jars of Kafka {jars.KAFKA_VERSION} in place"
     if not lacking:
         return Finding("broker jars", "ok", found)
-    return Finding(
-        "broker jars", "note", found, "`tollbook broker up` fetches them (43 MB from Maven Central)"
-    )
+    return Finding("broker jars", "note", found, "`tollbook broker up` fetches them (43 MB from Maven Central)")
 
 
 def _port(settings: Settings) -> Finding:
     status = Broker(settings).status()
     if status.running:
-        return Finding(
-            "port", "ok", f"the embedded broker runs on {status.bootstrap_servers} (pid {status.pid})"
-        )
+        return Finding("port", "ok", f"the embedded broker runs on {status.bootstrap_servers} (pid {status.pid})")
     if status.bootstrap_servers is None:
         port = ports.PREFERRED_PORT
     else:
         port = int(status.bootstrap_servers.rpartition(":")[2])
     if ports.is_free(port):
         return Finding("port", "ok", f"{port} is free")
-    return Finding(
-        "port", "note", f"{port} is taken", "`tollbook broker up` will take the next free one and tell it"
-    )
+    return Finding("port", "note", f"{port} is taken", "`tollbook broker up` will take the next free one and tell it")
 
 
 def _kafka(settings: Settings) -> Finding:
@@ -153,9 +139,7 @@ def _crc32c(_settings: Settings) -> Finding:
     used = util._crc32c
     if used is not util.crc32c_py and used(b"123456789") == 0xE3069283:
         return Finding("crc32c", "ok", "kafka-python checks records with the crc32c extension")
-    return Finding(
-        "crc32c", "missing", "kafka-python checks records in Python", "reinstall the `crc32c` package"
-    )
+    return Finding("crc32c", "missing", "kafka-python checks records in Python", "reinstall the `crc32c` package")
 
 
 def _nearest(path: Path) -> Path:

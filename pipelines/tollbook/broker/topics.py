@@ -172,10 +172,7 @@ def ensure_topics(settings: Settings, names: Iterable[str]) -> tuple[EnsuredTopi
 def _create(client: object, topics: dict[str, Topic]) -> set[str]:
     """Create topics and return which of them this call made; another caller may have been quicker."""
     answer = client.create_topics(  # type: ignore[attr-defined]  # kafka-python has no types
-        {
-            name: {"num_partitions": each.partitions, "configs": each.kafka_settings()}
-            for name, each in topics.items()
-        },
+        {name: {"num_partitions": each.partitions, "configs": each.kafka_settings()} for name, each in topics.items()},
         raise_errors=False,
     )
     created = set()

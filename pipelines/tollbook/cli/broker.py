@@ -12,9 +12,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 def register(parent: typer.Typer) -> None:
     """Add the commands to the command line."""
-    parent.add_typer(
-        app, name="broker", help="A real Apache Kafka (KRaft) on this machine, on loopback only."
-    )
+    parent.add_typer(app, name="broker", help="A real Apache Kafka (KRaft) on this machine, on loopback only.")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,15 +52,13 @@ def meter(
         raise MisuseError("expected one of --until-caught-up and --follow")
     if runner != "embedded":
         raise MisuseError(f"expected --runner embedded, got {runner!r}")
-    from tollbook.broker.connect import bootstrap
-    from tollbook.stream.meter import MeterOptions, run_meter
+    with quiet_imports():
+        from tollbook.stream.meter import MeterOptions, run_meter
 
     settings = Settings.load(home=home, bootstrap_servers=bootstrap_servers)
     options = MeterOptions(
-        lake=settings.lake,
-        bootstrap_servers=bootstrap(settings),
+        settings=settings,
         topics=tuple(topic or [DEFAULT_TOPIC]),
-        owners_path=settings.owners,
         follow=follow,
         max_commit_records=max_commit_records,
     )
@@ -79,6 +78,17 @@ def meter(
             ("commit", "read", "accepted", "rejected"),
             [(outcome.commit, outcome.read, outcome.accepted, outcome.rejected)],
         )
+
+
+@contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Keep warnings of libraries about optional parts, which Tollbook does not use, off stderr while they load."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _tell(done: MeterProgress) -> None:

@@ -58,12 +58,8 @@ def number_of(value: object) -> Decimal:
             number = Decimal(text)
         except InvalidOperation:
             number = Decimal("NaN")
-        if (
-            number.is_finite()
-            and len(text) <= _MOST_DIGITS
-            and number.adjusted() < _MOST_DIGITS
-            and "_" not in text
-        ):
+        short = len(text) <= _MOST_DIGITS and number.is_finite() and number.adjusted() < _MOST_DIGITS
+        if short and text.isascii() and "_" not in text:
             return number
     raise RejectedRecordError("wrong_type", None, "a number", shown(value))
 
@@ -76,7 +72,7 @@ def whole_number_of(value: object) -> int:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and len(value) <= _MOST_DIGITS and value.isascii() and value.isdigit():
         return int(value)
     number = number_of(value)
     if number != number.to_integral_value():
@@ -132,9 +128,7 @@ def after(start: datetime, value: object, *, microseconds_each: int) -> datetime
     try:
         return start + whole * _MICROSECOND
     except OverflowError as error:
-        raise RejectedRecordError(
-            "invalid_time", None, "a time between years 1 and 9999", shown(value)
-        ) from error
+        raise RejectedRecordError("invalid_time", None, "a time between years 1 and 9999", shown(value)) from error
 
 
 def timestamp_reader(format_: str, zone_name: str | None) -> Converter:
@@ -182,9 +176,7 @@ def _zoned(moment: datetime, zone: ZoneInfo | None, value: object) -> datetime:
         )
     early, late = moment.replace(tzinfo=zone), moment.replace(tzinfo=zone, fold=1)
     if early.utcoffset() != late.utcoffset():
-        raise RejectedRecordError(
-            "invalid_time", None, f"a time that {zone.key} has exactly once", shown(value)
-        )
+        raise RejectedRecordError("invalid_time", None, f"a time that {zone.key} has exactly once", shown(value))
     return early
 
 

@@ -53,9 +53,7 @@ Columns = Callable[[str], Getter]
 _MICROSECONDS = {"seconds_after": 1_000_000, "milliseconds_after": 1_000}
 
 
-def compile_expression(
-    name: str, document: Mapping[str, Any], target: pa.DataType, columns: Columns
-) -> Getter:
+def compile_expression(name: str, document: Mapping[str, Any], target: pa.DataType, columns: Columns) -> Getter:
     """Return the function of one event field.
 
     Args:
@@ -142,9 +140,7 @@ def _template(text: str, columns: Columns) -> Getter:
                 raise MisuseError(f"expected plain {{column}} in the template {text!r}, got a format with it")
             parts.append((literal, columns(column) if column else None))
     except ValueError as error:
-        raise MisuseError(
-            f"expected a template such as '{{trace_id}}-{{seq}}', got {text!r}: {error}"
-        ) from error
+        raise MisuseError(f"expected a template such as '{{trace_id}}-{{seq}}', got {text!r}: {error}") from error
 
     def get(row: Row) -> str | None:
         built = ""

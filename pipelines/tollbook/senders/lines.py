@@ -47,9 +47,7 @@ class Source:
         try:
             return self._content.read1(size)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise TollbookError(
-                f"expected {self.name} to be a whole gzip file, it is not: {error}"
-            ) from error
+            raise TollbookError(f"expected {self.name} to be a whole gzip file, it is not: {error}") from error
 
     @property
     def position(self) -> int:
@@ -93,9 +91,7 @@ def read_lines(source: SourceFile, name: str) -> Iterator[tuple[int, list[bytes]
         if b"\n" not in block:
             rest += block
             if len(rest) > MAX_LINE_BYTES:
-                raise TollbookError(
-                    f"{name}:{number}: expected a line of at most {MAX_LINE_BYTES} bytes, got more"
-                )
+                raise TollbookError(f"{name}:{number}: expected a line of at most {MAX_LINE_BYTES} bytes, got more")
             continue
         lines = (rest + block).split(b"\n")
         rest = lines.pop()

@@ -115,9 +115,7 @@ def compile_mapping(mapping: FieldMapping, columns: Columns) -> list[CompiledFie
             getter = compile_expression(path, document, target, columns)
         except MisuseError as error:
             raise MisuseError(f"{mapping.path}: `{path}`: {error.message}") from error
-        compiled.append(
-            CompiledField(name, key or None, field.required, pa.types.is_timestamp(target), getter)
-        )
+        compiled.append(CompiledField(name, key or None, field.required, pa.types.is_timestamp(target), getter))
     return compiled
 
 
@@ -153,9 +151,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
     where = ".".join(map(str, error.absolute_path)) or "the document"
     if error.validator == "oneOf" and isinstance(error.instance, dict):
         came = [kind for kind in KINDS if kind in error.instance]
-        return (
-            f"`{where}`: expected exactly one of {', '.join(KINDS)}, got {', '.join(came) or 'none of them'}"
-        )
+        return f"`{where}`: expected exactly one of {', '.join(KINDS)}, got {', '.join(came) or 'none of them'}"
     return f"`{where}`: {error.message}"
 
 

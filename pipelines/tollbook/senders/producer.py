@@ -92,9 +92,7 @@ class CountingProducer:
             found = self._producer.partitions_for(topic)
         except KafkaError as error:
             self.close()
-            raise MisuseError(
-                f"expected a topic {topic} at {servers}, it cannot be written: {error}"
-            ) from error
+            raise MisuseError(f"expected a topic {topic} at {servers}, it cannot be written: {error}") from error
         self._partitions = [TopicPartition(topic, number) for number in sorted(found)]
 
     @property
@@ -128,9 +126,7 @@ class CountingProducer:
                     [times[index] for index in chosen],
                 )
                 size = sum(map(len, values))
-                self._pending.append(
-                    _Unacknowledged(future, [records.lines[index] for index in chosen], size)
-                )
+                self._pending.append(_Unacknowledged(future, [records.lines[index] for index in chosen], size))
                 self._pending_bytes += size
         self._settle()
 
@@ -145,9 +141,7 @@ class CountingProducer:
             self._pending[0].future.wait(max(0.0, deadline - time.monotonic()))
             self._settle()
             if self._pending and time.monotonic() >= deadline:
-                self.failure = self.failure or TimeoutError(
-                    f"no answer from the broker within {timeout_seconds:g} s"
-                )
+                self.failure = self.failure or TimeoutError(f"no answer from the broker within {timeout_seconds:g} s")
                 self.failed += sum(len(batch.lines) for batch in self._pending)
                 self._pending.clear()
 
@@ -215,9 +209,7 @@ def topic_limits(servers: str, topic: str) -> TopicLimits:
         KafkaUnavailableError: No broker answered.
     """
     with admin(servers, timeout_seconds=_CONNECT_TIMEOUT_SECONDS) as client, contextlib.suppress(KafkaError):
-        answer = client.describe_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all"
-        )
+        answer = client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
         told = {name: int(each["value"]) for name, each in answer["topic"][topic].items() if name in _LIMITS}
         return TopicLimits(**{_LIMITS[name]: value for name, value in told.items()})
     return TopicLimits()
@@ -225,7 +217,7 @@ def topic_limits(servers: str, topic: str) -> TopicLimits:
 
 def _connect(servers: str) -> KafkaProducer:
     try:
-        return KafkaProducer(
+        producer = KafkaProducer(
             bootstrap_servers=servers.split(","),
             enable_idempotence=True,
             acks="all",
@@ -241,6 +233,8 @@ def _connect(servers: str) -> KafkaProducer:
             metrics_enabled=False,
         )
     except KafkaError as error:
-        raise KafkaUnavailableError(
-            f"expected a Kafka broker at {servers}, none answered: {error}"
-        ) from error
+        raise KafkaUnavailableError(f"expected a Kafka broker at {servers}, none answered: {error}") from error
+    # kafka-python would divide a batch that is too large and answer each record's own future, of which a batch
+    # handed over whole has none. Batches are cut to the topic's limit; one that is refused all the same failed.
+    producer._sender._can_split = lambda _batch, _error: False
+    return producer

@@ -102,9 +102,7 @@ def hand_over(
         kafka-python's `FutureProduceResult`; `refusal` reads it.
     """
     accumulator = producer._accumulator
-    records = MemoryRecordsBuilder(
-        _MAGIC, producer.config["compression_attrs"], producer.config["batch_size"]
-    )
+    records = MemoryRecordsBuilder(_MAGIC, producer.config["compression_attrs"], producer.config["batch_size"])
     builder = records._builder
     encode_records(values, keys, timestamps_ms, builder._buffer)
     builder._first_timestamp = timestamps_ms[0]

@@ -25,9 +25,7 @@ OnProblem = Callable[[int, RejectedRecordError], None]
 """Told of each row that could not be mapped: its line and why."""
 
 
-def mapped_records(
-    source: Source, mapping: FieldMapping, on_problem: OnProblem
-) -> Iterator[tuple[Outgoing, int]]:
+def mapped_records(source: Source, mapping: FieldMapping, on_problem: OnProblem) -> Iterator[tuple[Outgoing, int]]:
     """Yield the events of a file as records, in runs, and how many blank lines went by.
 
     Args:
@@ -75,9 +73,7 @@ class CsvRows:
         self._reader = csv.reader(_text_lines(source), delimiter=mapping.delimiter, strict=True)
         header = mapping.columns or self._header()
         if len(set(header)) != len(header):
-            raise MisuseError(
-                f"{source.name}:1: expected each column once in the header, got {', '.join(header)}"
-            )
+            raise MisuseError(f"{source.name}:1: expected each column once in the header, got {', '.join(header)}")
         self._places = {column: place for place, column in enumerate(header)}
 
     def column(self, name: str) -> Getter:
@@ -102,9 +98,7 @@ class CsvRows:
                 cells = next(self._reader, None)
             except csv.Error as error:
                 number += 1
-                yield Row(
-                    line, number, RejectedRecordError("invalid_value", None, "a row of CSV", str(error))
-                )
+                yield Row(line, number, RejectedRecordError("invalid_value", None, "a row of CSV", str(error)))
                 continue
             if cells is None:
                 return
@@ -118,14 +112,10 @@ class CsvRows:
         try:
             return tuple(next(self._reader, ()))
         except csv.Error as error:
-            raise MisuseError(
-                f"{self._name}:1: expected a header line of CSV, got another: {error}"
-            ) from error
+            raise MisuseError(f"{self._name}:1: expected a header line of CSV, got another: {error}") from error
 
     def _misshapen(self, cells: list[str]) -> RejectedRecordError:
-        return RejectedRecordError(
-            "invalid_value", None, f"{len(self._places)} values", f"{len(cells)} values"
-        )
+        return RejectedRecordError("invalid_value", None, f"{len(self._places)} values", f"{len(cells)} values")
 
 
 class JsonRows:
@@ -182,9 +172,7 @@ def _add_event(
         value = field.get(row)
         if value is None:
             if field.required:
-                raise RejectedRecordError(
-                    "missing_field", field.name, "there, as every event needs it", "null"
-                )
+                raise RejectedRecordError("missing_field", field.name, "there, as every event needs it", "null")
             continue
         if field.is_time:
             if field.name == "occurred_at":

@@ -73,9 +73,7 @@ class SendResult:
     @property
     def complete(self) -> bool:
         """Whether each record of the file is on its topic."""
-        return not (
-            self.unmapped or self.too_large or self.unacknowledged or self.failure or self.interrupted
-        )
+        return not (self.unmapped or self.too_large or self.unacknowledged or self.failure or self.interrupted)
 
 
 def send_file(
@@ -181,9 +179,7 @@ class _Sending:
     def _refuse(self, line: int, error: RejectedRecordError) -> None:
         self._unmapped += 1
         where = f"`{error.field}`" if error.field else "the row"
-        self._on_problem(
-            f"{self._source.name}:{line}: expected {where} to be {error.expected}, got {error.got}"
-        )
+        self._on_problem(f"{self._source.name}:{line}: expected {where} to be {error.expected}, got {error.got}")
 
     def _tell(self) -> None:
         for line, size in self._producer.too_large[self._told_large :]:
@@ -192,9 +188,7 @@ class _Sending:
                 f"{self._producer.max_message_bytes} bytes, which is what the topic takes, got {size}"
             )
         self._told_large = len(self._producer.too_large)
-        self._on_progress(
-            Progress(self._source.position, self._source.total_bytes, self._producer.acknowledged)
-        )
+        self._on_progress(Progress(self._source.position, self._source.total_bytes, self._producer.acknowledged))
 
 
 def _ensure(settings: Settings, topic: str) -> None:

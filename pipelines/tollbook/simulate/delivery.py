@@ -131,7 +131,7 @@ class Delivery:
             self._truth.conflicts += 1
             other = telling.event | {"output_tokens": telling.event["output_tokens"] + 1}
             yield arrives_us + chance.between(1, 3_600) * MICROSECONDS_PER_SECOND, self._encode(other)
-        if chance.happens(self._shares.poison):
+        if chance.happens(self._shares.poison) and "action" not in telling.event:
             reason, bad = poisoned(telling.event, chance)
             self._truth.reject(reason)
             yield arrives_us + 1_000, bad

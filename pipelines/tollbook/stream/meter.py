@@ -11,7 +11,6 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -19,11 +18,13 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from tollbook.broker.connect import bootstrap
 from tollbook.errors import KafkaUnavailableError, MisuseError
 from tollbook.lake.layout import expire_unparsed, sweep_orphans
 from tollbook.lake.lock import writer_lock
 from tollbook.lake.manifest import Manifest, newest
 from tollbook.reference.owners import owners_of
+from tollbook.settings import Settings
 from tollbook.stream.commit import CommitPlan
 from tollbook.stream.decode import Clock, utc_now
 from tollbook.stream.job import Job, build
@@ -64,20 +65,16 @@ class MeterOptions:
     """How the meter runs.
 
     Attributes:
-        lake: Folder of the lake.
-        bootstrap_servers: Kafka to read from.
+        settings: The book's home, with its lake and owner rules, and the Kafka to read from.
         topics: Topics to read, all of the native format.
-        owners_path: Owner rules, or None.
         follow: Whether to go on when caught up.
         max_commit_records: Most records in one commit.
         load_catalogue: Gives the price catalogue on a worker.
         clock: Time of ingestion and of commits.
     """
 
-    lake: Path
-    bootstrap_servers: str
+    settings: Settings
     topics: tuple[str, ...]
-    owners_path: Path | None = None
     follow: bool = False
     max_commit_records: int = MAX_COMMIT_RECORDS
     load_catalogue: CatalogueLoader = genai_catalogue
@@ -101,28 +98,30 @@ def run_meter(
         KafkaUnavailableError: No broker answers, or a topic does not exist.
         CommitConflictError: Another writer committed to the lake.
     """
-    with writer_lock(options.lake):
+    servers = bootstrap(options.settings)
+    with writer_lock(options.settings.lake):
         try:
-            return _run(options, report, should_stop)
+            return _run(options, servers, report, should_stop)
         finally:
             close_consumers()
 
 
 def _run(
-    options: MeterOptions, report: Callable[[MeterProgress], None], should_stop: Callable[[], bool]
+    options: MeterOptions, servers: str, report: Callable[[MeterProgress], None], should_stop: Callable[[], bool]
 ) -> MeterProgress:
-    sweep_orphans(options.lake)
-    manifest = newest(options.lake)
+    lake = options.settings.lake
+    sweep_orphans(lake)
+    manifest = newest(lake)
     epoch = manifest.epoch + 1 if manifest is not None else 1
     start = _counts(manifest)
-    consumer = consumer_for(options.bootstrap_servers)
+    consumer = consumer_for(servers)
     ends = _ends(consumer, options.topics)
     progress = _progress(manifest, start, 0)
     last_expiry = float("-inf")
-    publish_rejects(options.lake, options.bootstrap_servers)
+    publish_rejects(options.settings, servers)
     while not should_stop():
         if time.monotonic() - last_expiry > _EXPIRY_SECONDS:
-            expire_unparsed(options.lake, now=options.clock(), keep_days=KEEP_UNPARSED_DAYS)
+            expire_unparsed(lake, now=options.clock(), keep_days=KEEP_UNPARSED_DAYS)
             last_expiry = time.monotonic()
         beginnings = _beginnings(consumer, list(ends))
         committed = _committed(manifest)
@@ -134,9 +133,9 @@ def _run(
             ends = _ends(consumer, options.topics)
             continue
         behind = sum(end - committed.get(place, beginnings[place]) for place, end in ends.items())
-        _run_micro_batch(ranges, options, manifest, epoch)
-        manifest = newest(options.lake)
-        publish_rejects(options.lake, options.bootstrap_servers)
+        _run_micro_batch(ranges, options, servers, manifest, epoch)
+        manifest = newest(lake)
+        publish_rejects(options.settings, servers)
         progress = _progress(manifest, start, behind)
         report(progress)
         if options.follow:
@@ -144,16 +143,18 @@ def _run(
     return progress
 
 
-def _run_micro_batch(ranges: list[OffsetRange], options: MeterOptions, manifest: Manifest | None, epoch: int) -> None:
+def _run_micro_batch(
+    ranges: list[OffsetRange], options: MeterOptions, servers: str, manifest: Manifest | None, epoch: int
+) -> None:
     plan = CommitPlan(
-        lake=options.lake,
+        lake=options.settings.lake,
         number=(manifest.commit if manifest is not None else 0) + 1,
         epoch=epoch,
         writer=f"{socket.gethostname()}:{os.getpid()}",
         catalogue_version=options.load_catalogue().version,
-        reference_version=owners_of(options.owners_path).version,
+        reference_version=owners_of(options.settings.owners).version,
     )
-    job = Job(options.bootstrap_servers, plan, options.owners_path, options.load_catalogue, options.clock)
+    job = Job(servers, plan, options.settings.owners, options.load_catalogue, options.clock)
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
     build(pipeline, ranges, job)
     pipeline.run().wait_until_finish()

@@ -11,16 +11,18 @@ import pyarrow.parquet as pq
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from tollbook.broker.topics import ensure_topics
 from tollbook.errors import KafkaUnavailableError
 from tollbook.lake.layout import REJECTS
 from tollbook.lake.manifest import commits_after, newest_commit, write_synced
+from tollbook.settings import Settings
 
 REJECTS_TOPIC = "llm.usage.rejects"
 _MARK = "rejects_published"
 _SEND_SECONDS = 60
 
 
-def publish_rejects(lake: Path, bootstrap_servers: str, *, topic: str = REJECTS_TOPIC) -> int:
+def publish_rejects(settings: Settings, bootstrap_servers: str) -> int:
     """Publish the rejects of the commits since the last publication and return how many there were.
 
     They are published after they are committed, so a process that dies in between publishes them again when it comes
@@ -29,6 +31,7 @@ def publish_rejects(lake: Path, bootstrap_servers: str, *, topic: str = REJECTS_
     Raises:
         KafkaUnavailableError: The broker did not take them.
     """
+    lake = settings.lake
     done = _published(lake)
     last = newest_commit(lake)
     if done == last:
@@ -41,12 +44,13 @@ def publish_rejects(lake: Path, bootstrap_servers: str, *, topic: str = REJECTS_
         for row in pq.read_table(lake / entry.path, partitioning=None).to_pylist()
     ]
     if rejects:
-        _publish(rejects, bootstrap_servers, topic)
+        ensure_topics(settings, [REJECTS_TOPIC])
+        _publish(rejects, bootstrap_servers)
     _mark_published(lake, last)
     return len(rejects)
 
 
-def _publish(rejects: list[dict[str, Any]], bootstrap_servers: str, topic: str) -> None:
+def _publish(rejects: list[dict[str, Any]], bootstrap_servers: str) -> None:
     try:
         producer = KafkaProducer(
             bootstrap_servers=bootstrap_servers.split(","),
@@ -56,7 +60,7 @@ def _publish(rejects: list[dict[str, Any]], bootstrap_servers: str, topic: str) 
             max_request_size=16 * 1024 * 1024,
         )
         try:
-            sent = [producer.send(topic, key=row["reject_id"].encode(), value=_message(row)) for row in rejects]
+            sent = [producer.send(REJECTS_TOPIC, key=row["reject_id"].encode(), value=_message(row)) for row in rejects]
             producer.flush(timeout=_SEND_SECONDS)
             for future in sent:
                 future.get(timeout=_SEND_SECONDS)
@@ -64,7 +68,7 @@ def _publish(rejects: list[dict[str, Any]], bootstrap_servers: str, topic: str) 
             producer.close(timeout=_SEND_SECONDS)
     except KafkaError as failed:
         raise KafkaUnavailableError(
-            f"expected {topic} to take {len(rejects)} rejects, got {type(failed).__name__}: {failed}; "
+            f"expected {REJECTS_TOPIC} to take {len(rejects)} rejects, got {type(failed).__name__}: {failed}; "
             "they are committed to the lake and will be published by the next run"
         ) from failed
 

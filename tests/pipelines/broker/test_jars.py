@@ -95,9 +95,7 @@ def test_jars_in_place_are_not_fetched_again(repository: Repository, place: Call
     assert repository.asked == 1
 
 
-def test_a_jar_that_was_changed_in_place_is_replaced(
-    repository: Repository, place: Callable[[], Path]
-) -> None:
+def test_a_jar_that_was_changed_in_place_is_replaced(repository: Repository, place: Callable[[], Path]) -> None:
     """A flipped bit or another hand's work must not run; the cached copy is good, so nothing is fetched."""
     jar = place()
     jar.write_bytes(CONTENT[:-1])

@@ -18,9 +18,7 @@ def put_java(folder: Path, *, says: str, exit_code: int = 0) -> Path:
 
 
 @pytest.mark.parametrize("says", ['openjdk version "17.0.15" 2025-04-15', 'java version "21" 2023-09-19 LTS'])
-def test_a_java_on_path_that_is_new_enough_is_used(
-    says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_java_on_path_that_is_new_enough_is_used(says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Organisations keep their own Java patched."""
     path = put_java(tmp_path, says=says)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -48,9 +48,7 @@ def test_a_broker_is_found_without_proc(
     listed = f"    1 /sbin/init\n{pid:>7} java -Xmx512m {process.MAIN_CLASS} {properties}\n    9 ps -axww\n"
     monkeypatch.setattr(process, "_PROC", tmp_path / "no proc here")
     with monkeypatch.context() as patch:
-        patch.setattr(
-            subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0, stdout=listed)
-        )
+        patch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0, stdout=listed))
         assert process.find(properties) == pid
 
 

@@ -27,9 +27,7 @@ def settings_of(settings: Settings, topic: str) -> dict[str, str]:
 
 def read_all(settings: Settings, topic: str, *, partitions: int, count: int) -> list[Any]:
     """Return `count` records from the start of a topic, giving up after 20 s."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=settings.bootstrap_servers, max_partition_fetch_bytes=20_000_000
-    )
+    consumer = KafkaConsumer(bootstrap_servers=settings.bootstrap_servers, max_partition_fetch_bytes=20_000_000)
     try:
         places = [TopicPartition(topic, partition) for partition in range(partitions)]
         consumer.assign(places)
@@ -70,9 +68,7 @@ def test_ensuring_topics_again_makes_nothing(settings: Settings) -> None:
     assert [(each.partitions, each.created) for each in again] == [(4, False), (4, False)]
 
 
-def test_a_topic_that_someone_else_made_is_left_as_it_is(
-    settings: Settings, new_topic: Callable[..., str]
-) -> None:
+def test_a_topic_that_someone_else_made_is_left_as_it_is(settings: Settings, new_topic: Callable[..., str]) -> None:
     """An operator's own number of partitions stands, and the caller is told of it."""
     name = new_topic(partitions=2)
 

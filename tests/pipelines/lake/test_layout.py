@@ -81,5 +81,5 @@ def test_a_second_meter_is_refused_and_told_who_holds_the_lake(tmp_path: Path) -
 def test_a_file_that_cannot_be_written_leaves_nothing_under_its_name(tmp_path: Path) -> None:
     """A full disk must end in a clear error and a clean restart."""
     (tmp_path / "usage").write_text("in the way")
-    with pytest.raises(LakeWriteError, match="usage/event_date=2026-06-01/x.parquet"):
+    with pytest.raises(LakeWriteError, match=r"usage/event_date=2026-06-01/x\.parquet"):
         write_parquet(tmp_path, "usage/event_date=2026-06-01/x.parquet", ROWS)

@@ -178,7 +178,7 @@ def some_event(seed: random.Random, provider: Provider, model: str, edges: list[
     event: dict[str, Any] = {
         "provider": provider.id,
         "model": model,
-        "service_tier": seed.choice((*[None] * 6, "default", "batch", "batch", "flex", "priority", "fast")),
+        "service_tier": seed.choice((*[None] * 6, "default", *["batch"] * 4, "flex", "priority", "fast")),
         "occurred_at": seed.choice((near, anywhere, daily, daily - timedelta(microseconds=1))),
     }
     if seed.random() < 0.95:
@@ -205,7 +205,7 @@ def test_random_calls_cost_what_genai_prices_says(make_events: MakeEvents, genai
     edges = sorted({datetime.combine(day, time(0), UTC) for day in price_changes()})
     events: list[dict[str, Any]] = []
     while len(events) < 5_000:
-        provider, model = seed.choice(seed.choice((own, special, elsewhere)))
+        provider, model = seed.choice(seed.choice((own, special, special, special, elsewhere)))
         try:
             SNAPSHOT.find_provider_model(model, None, provider.id, None)
         except LookupError:
@@ -220,7 +220,7 @@ def test_random_calls_cost_what_genai_prices_says(make_events: MakeEvents, genai
         seen[reason or basis] += 1
     # The comparison means something only where all kinds came up, and most calls had a price.
     assert seen["rated"] > 2_000
-    assert min(seen[kind] for kind in ("estimated", "unknown_service_tier", "missing_rate")) > 150
+    assert min(seen[kind] for kind in ("estimated", "unknown_service_tier", "missing_rate")) > 100
 
 
 def interesting(provider: Provider, model: str) -> bool:

@@ -51,7 +51,7 @@ def test_repeats_and_voids_do_not_count_live() -> None:
 
 
 def test_costs_beyond_an_int64_of_pico_dollars_do_not_wrap() -> None:
-    """pyarrow wraps int64 sums without a word; 20 calls of 999,999 USD exceed one."""
+    """Arrow wraps int64 sums without a word; 20 calls of 999,999 USD exceed one."""
     dear: dict[str, object] = {"list_cost": Decimal("999999.999999999999")}
     (one,) = sum_by_minute(_rated(*[dear] * 20)).to_pylist()
     assert one["list_cost"] == Decimal("19999999.99999999998")

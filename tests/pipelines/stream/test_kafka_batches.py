@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -82,9 +83,9 @@ def test_ranges_that_cut_a_batch_in_two_lose_and_double_nothing(
     topic = new_topic(partitions=1)
     _produce(settings, topic, RECORDS, compression_type="lz4")
     cuts = [0, 1, 11, 12, 33, 200, 399, 400]
-    batches = [b for a, z in zip(cuts, cuts[1:], strict=False) for b in _batches(settings, topic, a, z)]
+    batches = [b for a, z in pairwise(cuts) for b in _batches(settings, topic, a, z)]
     origins = [ChunkOrigin.of(batch) for batch in batches]
-    assert [(each.first_offset, each.next_offset) for each in origins] == list(zip(cuts, cuts[1:], strict=False))
+    assert [(each.first_offset, each.next_offset) for each in origins] == list(pairwise(cuts))
     assert all(each.missing == 0 for each in origins)
     offsets = [offset for batch in batches for offset in batch.column("offset").to_pylist()]
     assert offsets == [n for n in range(400) if n % 11]
@@ -102,7 +103,7 @@ def test_chunks_of_a_range_cover_it_and_are_the_same_each_time(
     assert len(first) > 1
     assert first[0].first_offset == 0
     assert first[-1].next_offset == 400
-    assert all(a.next_offset == b.first_offset for a, b in zip(first, first[1:], strict=False))
+    assert all(a.next_offset == b.first_offset for a, b in pairwise(first))
 
 
 def test_aborted_and_control_offsets_are_counted_and_their_records_are_not_read(
