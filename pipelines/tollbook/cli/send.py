@@ -12,6 +12,7 @@ from tollbook.settings import Settings
 
 _SHOWN_PROBLEMS = 100
 _EXIT_INTERRUPTED = 130
+_COLUMNS = ("topic", "records", "bytes", "seconds", "unmapped", "too_large", "unacknowledged", "blank_lines")
 
 
 def register(parent: typer.Typer) -> None:
@@ -27,9 +28,7 @@ def send(
         Path | None,
         typer.Option("--mapping", help="Mapping file that makes events of any CSV or JSON-lines file."),
     ] = None,
-    topic: Annotated[
-        str | None, typer.Option("--topic", help="Topic to use; by default that of the format.")
-    ] = None,
+    topic: Annotated[str | None, typer.Option("--topic", help="Topic to use; by default that of the format.")] = None,
     home: Home = None,
     bootstrap_servers: BootstrapServers = None,
     as_json: Json = False,
@@ -56,9 +55,7 @@ def send(
             bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
     def tell_progress(state: sending.Progress) -> None:
-        bar.update(
-            task, completed=state.position, total=state.total_bytes, records=f"{state.acknowledged:,} records"
-        )
+        bar.update(task, completed=state.position, total=state.total_bytes, records=f"{state.acknowledged:,} records")
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[records]}"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
@@ -78,35 +75,14 @@ def send(
         progress(f"{file}: {result.failure}")
     if not result.complete:
         progress(
-            f"{result.records} records were acknowledged, {result.unacknowledged} were sent and were not"
+            f"not all of {file} is on {result.topic}: {result.records} acknowledged, {result.unmapped} not mapped, "
+            f"{result.too_large} too large, {result.unacknowledged} not acknowledged"
         )
+    told = asdict(result)
     if as_json:
-        print_json(asdict(result))
+        print_json(told)
     else:
-        print_table(
-            (
-                "topic",
-                "records",
-                "bytes",
-                "seconds",
-                "unmapped",
-                "too large",
-                "unacknowledged",
-                "blank lines",
-            ),
-            [
-                (
-                    result.topic,
-                    result.records,
-                    result.bytes,
-                    result.seconds,
-                    result.unmapped,
-                    result.too_large,
-                    result.unacknowledged,
-                    result.blank_lines,
-                )
-            ],
-        )
+        print_table(_COLUMNS, [[told[column] for column in _COLUMNS]])
     if result.interrupted:
         raise typer.Exit(_EXIT_INTERRUPTED)
     if not result.complete:

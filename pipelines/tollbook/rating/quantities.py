@@ -201,7 +201,7 @@ def _entries_of(column: pa.Array, places: dict[str, int], of: int) -> UnitEntrie
         return None
     event = np.repeat(np.arange(len(column)), lengths)
     first = column.offsets.to_numpy()[:-1].astype(np.int64)
-    position = np.arange(len(event)) + 0*np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
+    position = np.arange(len(event)) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
     quantity = _counts(column.items.take(pa.array(position)))
     names = pc.dictionary_encode(column.keys.take(pa.array(position)))
     place_of = np.array([places.get(name, -1) for name in names.dictionary.to_pylist()], np.int64)

@@ -64,7 +64,7 @@ def rate(events: pa.RecordBatch | pa.Table, catalogue: Catalogue, *, buckets: bo
     if used.silent is not None:
         note(reasons, used.silent, NO_USAGE)
     void = _where(batch.column("action"), "void")
-    free = _where(batch.column("gateway_cache_hit"), True) & ~void
+    free = _where(batch.column("gateway_cache_hit"), True)
     reasons[free] = 0
     reasons[void] = VOID
     guessed = _where(batch.column("usage_basis"), ESTIMATED)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tollbook.broker.connect import bootstrap
+from tollbook.broker.connect import admin, bootstrap
 from tollbook.broker.topics import definition, ensure_topics, topic_of_format
 from tollbook.errors import MisuseError, RejectedRecordError, TollbookError, TopicError
 from tollbook.senders.lines import Source, open_source, read_lines
@@ -109,7 +109,7 @@ def send_file(
     with open_source(path) as source:
         name = topic or topic_of_format(format_name)
         servers = bootstrap(settings)
-        _ensure(settings, name)
+        _ensure(settings, servers, name)
         producer = CountingProducer(servers, name)
         try:
             return _Sending(source, producer, name, on_problem, on_progress).run(mapping)
@@ -191,10 +191,13 @@ class _Sending:
         self._on_progress(Progress(self._source.position, self._source.total_bytes, self._producer.acknowledged))
 
 
-def _ensure(settings: Settings, topic: str) -> None:
-    """Make the topic if it is one of ours; another one is left to whoever runs that Kafka."""
+def _ensure(settings: Settings, servers: str, topic: str) -> None:
+    """Make the topic if it is one of ours; another one is for whoever runs that Kafka to make."""
     try:
         definition(topic)
-    except TopicError:
-        return
-    ensure_topics(settings, [topic])
+    except TopicError as error:
+        with admin(servers) as client:
+            if topic not in client.list_topics():
+                raise MisuseError(f"expected a topic {topic} at {servers}, there is none") from error
+    else:
+        ensure_topics(settings, [topic])

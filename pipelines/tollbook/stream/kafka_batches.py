@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 from kafka import KafkaConsumer
 from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
@@ -18,6 +20,9 @@ from kafka.record.default_records import DefaultRecordBatch
 
 RECORDS, CONTROL, ABORTED = "records", "control", "aborted"
 _READ_COMMITTED = 1
+_MAX_VARINT_BYTES = 10
+
+Headers = list[tuple[str, bytes | None]]
 
 
 class RecordChunk:
@@ -27,11 +32,11 @@ class RecordChunk:
         offset: First offset covered (kafka-python reads this name).
         next_offset: Offset after the batch.
         kind: `records`, `control` or `aborted`.
-        offsets: Offset of each record with a value.
-        timestamps_ms: Its timestamp. Unit: milliseconds since 1970.
-        values: Its value.
+        offsets: Offset of each record with a value, shape (n_records,).
+        timestamps_ms: Its timestamp, shape (n_records,). Unit: milliseconds since 1970.
+        values: Its value, shape (n_records,).
         headers: Its headers or None, or None when no record of the chunk has any.
-        tombstones: Offset of each record without a value.
+        tombstones: Offset of each record without a value, shape (n_tombstones,).
         skipped: Offsets of a control or aborted batch.
     """
 
@@ -51,11 +56,11 @@ class RecordChunk:
         self.kind = kind
         self.offset = offset
         self.next_offset = next_offset
-        self.offsets: list[int] = []
-        self.timestamps_ms: list[int] = []
-        self.values: list[bytes] = []
-        self.headers: list[list[tuple[str, bytes | None]] | None] | None = None
-        self.tombstones: list[int] = []
+        self.offsets = np.zeros(0, np.int64)
+        self.timestamps_ms = np.zeros(0, np.int64)
+        self.values: pa.BinaryArray = pa.array([], pa.binary())
+        self.headers: list[Headers | None] | None = None
+        self.tombstones = np.zeros(0, np.int64)
         self.skipped = 0
 
 
@@ -120,129 +125,129 @@ class _PartitionChunks(Fetcher.PartitionRecords):
 
     def _legacy(self, batch: Any) -> RecordChunk:
         """Return the records of an old message set, which only brokers before 0.11 wrote."""
-        chunk: RecordChunk | None = None
-        for record in batch:
-            if record.offset < self.fetch_offset:
-                continue
-            chunk = chunk or RecordChunk(RECORDS, record.offset, record.offset + 1)
-            chunk.next_offset = record.offset + 1
-            if record.value is None:
-                chunk.tombstones.append(record.offset)
-                continue
-            chunk.offsets.append(record.offset)
-            chunk.timestamps_ms.append(record.timestamp or 0)
-            chunk.values.append(record.value)
-        return chunk or RecordChunk(RECORDS, self.fetch_offset, self.fetch_offset)
+        records = [record for record in batch if record.offset >= self.fetch_offset]
+        if not records:
+            return RecordChunk(RECORDS, self.fetch_offset, self.fetch_offset)
+        chunk = RecordChunk(RECORDS, records[0].offset, records[-1].offset + 1)
+        told = [record for record in records if record.value is not None]
+        chunk.offsets = np.array([record.offset for record in told], np.int64)
+        chunk.timestamps_ms = np.array([record.timestamp or 0 for record in told], np.int64)
+        chunk.values = pa.array([record.value for record in told], pa.binary())
+        chunk.tombstones = np.array([record.offset for record in records if record.value is None], np.int64)
+        return chunk
 
 
-def _varint(buffer: bytes, position: int) -> tuple[int, int]:
-    """Return a zigzag varint and the position after it."""
-    shift = raw = 0
-    while True:
-        byte = buffer[position]
-        position += 1
-        raw |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (raw >> 1) ^ -(raw & 1), position
-        shift += 7
-
-
-def _parse(batch: DefaultRecordBatch, chunk: RecordChunk) -> None:  # noqa: C901  a call for each number costs more than the rest
+def _parse(batch: DefaultRecordBatch, chunk: RecordChunk) -> None:
     """Fill `chunk` with the records of a version 2 batch from `chunk.offset` on.
 
     Layout of a record (Kafka protocol, record batch version 2): length, attributes, timestamp delta, offset delta,
-    key length, key, value length, value, headers; numbers are zigzag varints. Numbers of one and two bytes, which
-    nearly all are, are read in line.
+    key length, key, value length, value, headers; numbers are zigzag varints. Only the chain of lengths is followed
+    record by record; every other number is read for all records of the batch at once.
 
     Raises:
         CorruptRecordError: The batch does not hold what it says it holds.
     """
     batch._maybe_uncompress()
-    buffer = bytes(batch._buffer)
-    position = batch._pos
+    raw = bytes(batch._buffer)
     base = batch.base_offset
-    first_timestamp = batch.first_timestamp
-    fixed_timestamp = batch.max_timestamp if batch.timestamp_type == 1 else None
-    first_wanted = chunk.offset
-    offsets, timestamps, values = chunk.offsets, chunk.timestamps_ms, chunk.values
+    starts, ends = _record_bounds(raw, batch._pos, batch.records_count, base)
+    # Varints may be looked for past a damaged end; the padding turns that into a wrong length, which is found below.
+    buffer = np.frombuffer(raw + bytes(_MAX_VARINT_BYTES), np.uint8)
+    deltas, position = _varints(buffer, starts + 1)
+    offset_deltas, position = _varints(buffer, position)
+    key_lengths, position = _varints(buffer, position)
+    position = position + np.maximum(key_lengths, 0)
+    if (position >= ends).any():
+        raise CorruptRecordError(f"a key in the batch at offset {base} is longer than its record")
+    lengths, position = _varints(buffer, position)
+    value_ends = position + np.maximum(lengths, 0)
+    if (value_ends >= ends).any():
+        raise CorruptRecordError(f"a value in the batch at offset {base} is longer than its record")
+    offsets = base + offset_deltas
+    wanted = offsets >= chunk.offset
+    told = wanted & (lengths >= 0)
+    chunk.tombstones = offsets[wanted & (lengths < 0)]
+    chunk.offsets = offsets[told]
+    is_append_time = batch.timestamp_type == 1
+    times = np.full(len(offsets), batch.max_timestamp) if is_append_time else batch.first_timestamp + deltas
+    chunk.timestamps_ms = times[told]
+    chunk.values = _cut(raw, position[told], value_ends[told])
+    headed = np.flatnonzero(buffer[value_ends[told]])
+    if headed.size:
+        chunk.headers = [None] * len(chunk.values)
+        for index in headed.tolist():
+            chunk.headers[index] = _headers(raw, int(value_ends[told][index]))
+
+
+def _record_bounds(raw: bytes, position: int, count: int, base: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each record begins, after its length, and where it ends. Each of shape (count,)."""
+    starts, ends = [0] * count, [0] * count
     try:
-        for _ in range(batch.records_count):
-            low = buffer[position]
-            if low < 0x80:
-                end = position + 1 + (low >> 1)
-                position += 2
-            elif buffer[position + 1] < 0x80:
-                end = position + 2 + (((low & 0x7F) | (buffer[position + 1] << 7)) >> 1)
-                position += 3
-            else:
-                length, position = _varint(buffer, position)
-                end = position + length
-                position += 1
-            low = buffer[position]
-            if low < 0x80:
-                delta = (low >> 1) ^ -(low & 1)
-                position += 1
-            else:
-                delta, position = _varint(buffer, position)
-            low = buffer[position]
-            if low < 0x80:
-                offset = base + (low >> 1)
-                position += 1
-            elif buffer[position + 1] < 0x80:
-                offset = base + (((low & 0x7F) | (buffer[position + 1] << 7)) >> 1)
+        for index in range(count):
+            low = raw[position]
+            if low >= 0x80 and raw[position + 1] < 0x80:
+                length = ((low & 0x7F) | (raw[position + 1] << 7)) >> 1
                 position += 2
             else:
-                offset_delta, position = _varint(buffer, position)
-                offset = base + offset_delta
-            low = buffer[position]
-            if low < 0x80:
-                # A key's length is even when coded, or 1 for -1, no key.
-                position += 1 if low & 1 else 1 + (low >> 1)
-            else:
-                key_length, position = _varint(buffer, position)
-                position += max(key_length, 0)
-            low = buffer[position]
-            if low >= 0x80 and buffer[position + 1] < 0x80:
-                value_length = ((low & 0x7F) | (buffer[position + 1] << 7)) >> 1
-                position += 2
-            else:
-                value_length, position = _varint(buffer, position)
-            value_end = position + value_length
-            if offset >= first_wanted:
-                if value_length < 0:
-                    chunk.tombstones.append(offset)
-                    value_end = position
-                else:
-                    if value_end >= end:
-                        raise CorruptRecordError(f"the record at offset {offset} is longer than its batch says")
-                    offsets.append(offset)
-                    timestamps.append(first_timestamp + delta)
-                    values.append(buffer[position:value_end])
-                    if buffer[value_end]:
-                        _read_headers(buffer, value_end, chunk)
-            position = end
+                length, position = _varint(raw, position)
+            starts[index] = position
+            position += length
+            ends[index] = position
     except IndexError:
         raise CorruptRecordError(f"the batch at offset {base} ends inside a record") from None
-    if position != len(buffer):
-        raise CorruptRecordError(f"the batch at offset {base} has {len(buffer) - position} bytes after its records")
-    if fixed_timestamp is not None:
-        chunk.timestamps_ms = [fixed_timestamp] * len(values)
-    if chunk.headers is not None:
-        chunk.headers.extend([None] * (len(values) - len(chunk.headers)))
+    if position != len(raw):
+        raise CorruptRecordError(f"the batch at offset {base} has {len(raw) - position} bytes after its records")
+    return np.array(starts, np.int64), np.array(ends, np.int64)
 
 
-def _read_headers(buffer: bytes, position: int, chunk: RecordChunk) -> None:
-    """Read the headers of the record just appended to `chunk`."""
-    if chunk.headers is None:
-        chunk.headers = []
-    chunk.headers.extend([None] * (len(chunk.values) - 1 - len(chunk.headers)))
-    count, position = _varint(buffer, position)
-    headers: list[tuple[str, bytes | None]] = []
+def _varints(buffer: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the zigzag varints at `position` and the positions after them. Each of shape (n,)."""
+    byte = buffer[position].astype(np.int64)
+    raw = byte & 0x7F
+    position = position + 1
+    more = np.flatnonzero(byte >= 0x80)
+    for shift in range(7, 7 * _MAX_VARINT_BYTES, 7):
+        if not more.size:
+            break
+        byte = buffer[np.minimum(position[more], len(buffer) - 1)].astype(np.int64)
+        raw[more] |= (byte & 0x7F) << shift
+        position[more] += 1
+        more = more[byte >= 0x80]
+    return (raw >> 1) ^ -(raw & 1), position
+
+
+def _cut(raw: bytes, starts: np.ndarray, ends: np.ndarray) -> pa.BinaryArray:
+    """Return the parts `[start, end)` of `raw` as one array, shape (n,), gathered without an object for each."""
+    if not len(starts):
+        return pa.array([], pa.binary())
+    bounds = np.empty(2 * len(starts), np.int32)
+    bounds[0::2], bounds[1::2] = starts, ends
+    parts_and_gaps = pa.Array.from_buffers(
+        pa.binary(), len(bounds) - 1, [None, pa.py_buffer(bounds), pa.py_buffer(raw)]
+    )
+    return parts_and_gaps.take(pa.array(np.arange(0, len(bounds) - 1, 2)))
+
+
+def _varint(raw: bytes, position: int) -> tuple[int, int]:
+    """Return a zigzag varint and the position after it."""
+    shift = number = 0
+    while True:
+        byte = raw[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (number >> 1) ^ -(number & 1), position
+        shift += 7
+
+
+def _headers(raw: bytes, position: int) -> Headers:
+    """Return the headers that begin at `position`, where their count stands."""
+    count, position = _varint(raw, position)
+    headers: Headers = []
     for _ in range(count):
-        size, position = _varint(buffer, position)
-        name = buffer[position : position + size].decode("utf-8", "replace")
-        size, position = _varint(buffer, position + size)
-        content = None if size < 0 else buffer[position : position + size]
+        size, position = _varint(raw, position)
+        name = raw[position : position + size].decode("utf-8", "replace")
+        size, position = _varint(raw, position + size)
+        headers.append((name, None if size < 0 else raw[position : position + size]))
         position += max(size, 0)
-        headers.append((name, content))
-    chunk.headers.append(headers)
+    return headers

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -17,7 +15,7 @@ from kafka.errors import KafkaError
 
 from tollbook.contracts import contract
 from tollbook.errors import KafkaUnavailableError
-from tollbook.stream.kafka_batches import CONTROL, RECORDS, RecordChunk, read_in_chunks
+from tollbook.stream.kafka_batches import CONTROL, RECORDS, Headers, RecordChunk, read_in_chunks
 from tollbook.stream.ranges import ChunkOrigin, OffsetRange
 
 CHUNK_RECORDS = 32_768
@@ -60,10 +58,11 @@ class _Gathered:
     """Records of one chunk as they are gathered from `start` on."""
 
     start: int
-    offsets: list[int] = field(default_factory=list)
-    timestamps_ms: list[int] = field(default_factory=list)
-    values: list[bytes] = field(default_factory=list)
-    headers: list[Any] | None = None
+    rows: int = 0
+    offsets: list[np.ndarray] = field(default_factory=list)
+    timestamps_ms: list[np.ndarray] = field(default_factory=list)
+    values: list[pa.BinaryArray] = field(default_factory=list)
+    headers: list[Headers | None] | None = None
     bytes: int = 0
     tombstones: int = 0
     control: int = 0
@@ -71,17 +70,17 @@ class _Gathered:
 
     def add(self, chunk: RecordChunk, end: int) -> None:
         """Take over what `chunk` holds before the offset `end`."""
-        keep = bisect_left(chunk.offsets, end)
+        keep = int(np.searchsorted(chunk.offsets, end))
         if chunk.headers is not None or self.headers is not None:
-            headers = [None] * len(self.values) if self.headers is None else self.headers
-            self.headers = headers + (chunk.headers[:keep] if chunk.headers is not None else [None] * keep)
-        self.offsets.extend(chunk.offsets[:keep])
-        self.timestamps_ms.extend(chunk.timestamps_ms[:keep])
-        values = chunk.values[:keep]
-        self.values.extend(values)
-        self.bytes += sum(map(len, values))
+            before: list[Headers | None] = [None] * self.rows if self.headers is None else self.headers
+            self.headers = before + (chunk.headers[:keep] if chunk.headers is not None else [None] * keep)
+        self.rows += keep
+        self.offsets.append(chunk.offsets[:keep])
+        self.timestamps_ms.append(chunk.timestamps_ms[:keep])
+        self.values.append(chunk.values.slice(0, keep))
+        self.bytes += chunk.values.nbytes
         if chunk.kind == RECORDS:
-            self.tombstones += bisect_left(chunk.tombstones, end)
+            self.tombstones += int(np.searchsorted(chunk.tombstones, end))
             return
         skipped = min(chunk.skipped, min(chunk.next_offset, end) - chunk.offset)
         if chunk.kind == CONTROL:
@@ -91,16 +90,15 @@ class _Gathered:
 
     def batch(self, place: OffsetRange, next_offset: int) -> pa.RecordBatch:
         """Return what was gathered as one batch with its origin."""
-        rows = len(self.values)
+        rows = self.rows
         schema = contract("kafka_record").arrow_schema
         headers_type = schema.field("headers").type
-        times = np.array(self.timestamps_ms, np.int64) * 1000
         arrays = [
             pa.repeat(pa.scalar(place.topic), rows),
             pa.repeat(pa.scalar(place.partition, pa.int32()), rows),
-            pa.array(np.array(self.offsets, np.int64)),
-            pa.array(times).cast(pa.timestamp("us", "UTC")),
-            pa.array(self.values, pa.binary()),
+            pa.array(np.concatenate(self.offsets)),
+            pa.array(np.concatenate(self.timestamps_ms) * 1000).cast(pa.timestamp("us", "UTC")),
+            pa.concat_arrays(self.values),
             pa.nulls(rows, headers_type) if self.headers is None else pa.array(self.headers, headers_type),
         ]
         origin = ChunkOrigin(
@@ -143,7 +141,7 @@ def read_range(
             gathered.add(chunk, place.next_offset)
             position = min(chunk.next_offset, place.next_offset)
             last_progress = time.monotonic()
-            if len(gathered.values) >= chunk_records or gathered.bytes >= chunk_bytes:
+            if gathered.rows >= chunk_records or gathered.bytes >= chunk_bytes:
                 yield gathered.batch(place, position)
                 gathered = _Gathered(position)
             if position >= place.next_offset:

@@ -127,3 +127,33 @@ def test_rows_by_time_of_day_and_context_are_found_together(make_events: MakeEve
         for hour, n in ((11, 100), (11, 101), (12, 50), (12, 51))
     ]
     assert rate(make_events(calls), catalogue)["list_cost_pico_usd"].to_pylist() == [100, 202, 150, 204]
+
+
+def with_tool_calls(events: pa.RecordBatch, calls: pa.Array) -> pa.RecordBatch:
+    """Return the events with another `tool_calls` column."""
+    return events.set_column(events.schema.get_field_index("tool_calls"), "tool_calls", calls)
+
+
+def test_a_unit_that_a_map_names_twice_is_rounded_once(make_events: MakeEvents) -> None:
+    """An Arrow map may hold a key twice; half a pico for each of two calls is one pico, not none."""
+    catalogue = Catalogue.from_rows([Price("p", "m", {"web_searches": Fraction(1, 2)})], version="half")
+    events = make_events([{"provider": "p", "model": "m"}] * 3)
+    names = pa.array(["web_searches"] * 4)
+    calls = pa.MapArray.from_arrays(pa.array([0, 2, 3, 4], pa.int32()), names, pa.array([1, 1, 1, 3], pa.int64()))
+    rated = rate(with_tool_calls(events, calls), catalogue)
+    # 1.0, 0.5 and 1.5, half to even.
+    assert rated["list_cost_pico_usd"].to_pylist() == [1, 0, 2]
+
+
+def test_a_null_map_counts_nothing_whatever_lies_beneath_it(make_events: MakeEvents) -> None:
+    """Arrow lets a null hide entries of the child arrays; they belong to no event."""
+    catalogue = Catalogue.from_rows([Price("p", "m", {"web_searches": 7, "input_tokens": 1})], version="hidden")
+    events = make_events([{"provider": "p", "model": "m", "uncached_input_tokens": 1}] * 3)
+    calls = pa.MapArray.from_arrays(
+        pa.array([0, 1, 3, 4], pa.int32()),
+        pa.array(["web_searches"] * 4),
+        pa.array([1, 100, 100, 2], pa.int64()),
+        mask=pa.array([False, True, False]),
+    )
+    rated = rate(with_tool_calls(events, calls), catalogue)
+    assert rated["list_cost_pico_usd"].to_pylist() == [8, 1, 15]

@@ -8,13 +8,16 @@ import sys
 import time as clock
 from collections.abc import Callable
 from datetime import UTC, datetime, time
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, PriceVariant, Provider, TimeOfDateConstraint
 
 from tollbook.errors import ReferenceDataError
+from tollbook.rating import genai
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.lookup import FoundModel, Lookup
 from tollbook.rating.prices import Price
@@ -182,3 +185,29 @@ def test_litellm_without_a_provider_in_the_model_is_unknown(
     """genai-prices would guess the provider from the model here; we do not."""
     rated = rate(make_events([{"provider": "litellm", "model": "gpt-4o"}]), genai_catalogue)
     assert rated["unpriced_reason"].to_pylist() == ["unknown_model"]
+
+
+def test_hours_of_the_day_without_a_price_of_the_tier_have_none(
+    monkeypatch: pytest.MonkeyPatch, make_events: MakeEvents
+) -> None:
+    """Out of its hours genai-prices answers with the default tier's price, silently and in full."""
+    nightly = PriceVariant(
+        {"processing": "batch"}, ModelPrice(input_mtok=Decimal(1)), TimeOfDateConstraint(time(22), time(6))
+    )
+    model = ModelInfo("m", ClauseEquals("m"), prices=ModelPrice(input_mtok=Decimal(4)), price_variants=[nightly])
+    monkeypatch.setattr(genai, "_providers", lambda: [Provider("p", "P", "p", models=[model])])
+    catalogue = Catalogue.from_genai_prices()
+    calls = [
+        {
+            "provider": "p",
+            "model": "m",
+            "service_tier": tier,
+            "uncached_input_tokens": 1,
+            "occurred_at": DAYS[0].replace(hour=hour),
+        }
+        for tier in ("batch", None)
+        for hour in (5, 6, 21, 22)
+    ]
+    rated = rate(make_events(calls), catalogue)
+    assert rated["list_cost_pico_usd"].to_pylist() == [1_000_000, None, None, 1_000_000] + [4_000_000] * 4
+    assert rated["unpriced_reason"].to_pylist()[1:3] == ["missing_rate"] * 2

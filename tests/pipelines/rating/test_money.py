@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tollbook.rating.money import MAX_COST_PICO_USD, multiply_half_even, pico_to_decimal, usd
@@ -56,6 +56,8 @@ def test_half_a_pico_goes_to_the_even_neighbour() -> None:
     assert multiply_half_even(count, np.ones(6, np.int64), *half).tolist() == [2, 4, 8, 10, 3, 0]
 
 
+@example(count=10**9, rate=Fraction(18_000_000_000_000_002, 10**11))
+@example(count=10**9 - 1, rate=Fraction(10**11 - 1, 10**11))
 @given(
     count=st.integers(0, 10**9),
     rate=st.fractions(min_value=0, max_value=10**8, max_denominator=10**11),

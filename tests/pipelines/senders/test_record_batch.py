@@ -52,8 +52,7 @@ def read(producer: Any) -> list[tuple[bytes, bytes | None, int]]:
 def test_a_batch_reads_back_as_it_was_written(told: list[tuple[bytes, bytes | None, int]], compression: int) -> None:
     """The bytes on the wire are ours; a consumer must find in them what was sent, in order, with its times."""
     producer = queue(compression)
-    values, keys, times = ([each[place] for each in told] for place in range(3))
-    hand_over(producer, PARTITION, values, keys, times)
+    hand_over(producer, PARTITION, [v for v, _, _ in told], [k for _, k, _ in told], [t for _, _, t in told])
     assert read(producer) == told
 
 
@@ -61,8 +60,7 @@ def test_a_batch_reads_back_as_it_was_written(told: list[tuple[bytes, bytes | No
 def test_a_batch_has_the_bytes_that_kafka_python_would_write(told: list[tuple[bytes, bytes | None, int]]) -> None:
     """The shortcut saves time, and nothing else."""
     producer = queue()
-    values, keys, times = ([each[place] for each in told] for place in range(3))
-    hand_over(producer, PARTITION, values, keys, times)
+    hand_over(producer, PARTITION, [v for v, _, _ in told], [k for _, k, _ in told], [t for _, _, t in told])
     (batch,) = producer._accumulator._batches[PARTITION]
     theirs = MemoryRecordsBuilder(2, 0, 10_000_000)
     for value, key, time in told:

@@ -1,0 +1,190 @@
+"""`make bench`: Tollbook beside other engines on the same workload, measured in one run.
+
+The machines are shared and noisy, so what counts is the ratio of figures that were measured in turn. The workload and
+the other engines are those of `../shared/bench`; without them there is nothing to compare with, and this says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tollbook.broker import Broker
+from tollbook.broker.topics import ensure_topics
+from tollbook.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SHARED = ROOT.parent / "shared" / "bench"
+WORK = ROOT / ".bench"
+HERE = Path(__file__).resolve().parent
+MAPPING = ROOT / "schemas" / "examples" / "mappings" / "bench.mapping.yml"
+TOPIC = "llm.usage"
+PEER_PACKAGES = ("duckdb>=2", "pyarrow", "numpy", "confluent-kafka")
+PER_EVENT_SAMPLE = 20_000
+
+
+def say(message: str) -> None:
+    """Tell on stderr what happens."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def run(command: list[str], *, cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
+    """Run a command and return what it printed; end the benchmark with its errors when it fails."""
+    done = subprocess.run(command, cwd=cwd, env=os.environ | (environment or {}), capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+def last_json(printed: str) -> dict[str, Any]:
+    """Return the last line of `printed` as JSON."""
+    line: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
+    return line
+
+
+def make_peer_environment() -> Path:
+    """Return the Python of an environment of the peers' own: they follow newer engines than Tollbook pins."""
+    python = WORK / "peers-venv" / "bin" / "python"
+    if not python.exists():
+        say("making the peers' environment")
+        uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
+        run([uv, "venv", "--quiet", "--python", sys.executable, str(python.parent.parent)])
+        run([uv, "pip", "install", "--quiet", "--python", str(python), *PEER_PACKAGES])
+    return python
+
+
+def make_workload(python: Path, events: int, seed: int) -> Path:
+    """Return the folder of the seeded workload and its truth."""
+    folder = WORK / f"workload-{events}-{seed}"
+    if not (folder / "truth.json").exists():
+        say(f"generating {events:,} events")
+        run([str(python), str(SHARED / "gen.py"), "--n", str(events), "--seed", str(seed), "--out", str(folder)])
+    return folder
+
+
+def load_topics(python: Path, settings: Settings, workload: Path, peers: Path) -> None:
+    """Put the workload on two topics: as it is for the peers, as native events for Tollbook."""
+    say("loading the peers' topic")
+    run(
+        [str(python), "kafka_load.py", "--in", str(workload), "--bootstrap", str(settings.bootstrap_servers)], cwd=peers
+    )
+    say("sending native events")
+    ensure_topics(settings, [TOPIC])
+    send = [sys.executable, "-m", "tollbook", "send", str(workload / "events.ndjson"), "--mapping", str(MAPPING)]
+    environment = {"TOLLBOOK_HOME": str(settings.home), "TOLLBOOK_BOOTSTRAP_SERVERS": str(settings.bootstrap_servers)}
+    run(send, environment=environment)
+
+
+def copy_peers(settings: Settings, pid: int) -> Path:
+    """Return a working folder of the peers, which expect the broker's process and data beside them."""
+    peers = WORK / "peers"
+    shutil.rmtree(peers, ignore_errors=True)
+    shutil.copytree(SHARED, peers, ignore=shutil.ignore_patterns("*.sh", "*.cpp", "*.c", "*.xml"))
+    for path in peers.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    peers.chmod(0o755)
+    (peers / "kafka").mkdir()
+    (peers / "kafka" / "pid").write_text(str(pid))
+    (peers / "kafka" / "data").symlink_to(settings.broker / "data")
+    return peers
+
+
+def measure_tollbook(settings: Settings, workload: Path) -> dict[str, Any]:
+    """Return one run of the meter on a fresh lake."""
+    home = WORK / "home-run"
+    shutil.rmtree(home, ignore_errors=True)
+    command = [sys.executable, str(HERE / "tollbook_meter.py"), "--home", str(home), "--topic", TOPIC]
+    command += ["--bootstrap-servers", str(settings.bootstrap_servers)]
+    measured = last_json(run(command, environment={"TOLLBOOK_BENCH_WORKLOAD": str(workload)}))
+    truth = json.loads((workload / "truth.json").read_text())
+    measured["exact"] = (
+        measured["unique"] == truth["unique_events"]
+        and measured["tokens"] == truth["total_tokens"]
+        and measured["cost_pico_usd"] == truth["cost_pico_usd"]
+    )
+    return measured
+
+
+def measure_duckdb(python: Path, settings: Settings, workload: Path, peers: Path) -> dict[str, Any]:
+    """Return one run of confluent-kafka into DuckDB."""
+    command = [str(python), "peer_kafka_duckdb.py", "--in", str(workload)]
+    measured = last_json(run([*command, "--bootstrap", str(settings.bootstrap_servers)], cwd=peers))
+    measured["peak_mib"] = measured["rss_mb"]
+    measured["events"] = measured["lines"]
+    measured["exact"] = all(measured["exact"])
+    return measured
+
+
+def measure_per_event(settings: Settings, workload: Path) -> dict[str, Any]:
+    """Return one run of a Beam pipeline with an event an element."""
+    out = WORK / "per-event"
+    shutil.rmtree(out, ignore_errors=True)
+    command = [sys.executable, str(HERE / "beam_per_event.py"), "--out", str(out), "--topic", "usage"]
+    command += ["--bootstrap-servers", str(settings.bootstrap_servers), "--events", str(PER_EVENT_SAMPLE)]
+    return last_json(run(command, environment={"TOLLBOOK_BENCH_WORKLOAD": str(workload)})) | {"exact": None}
+
+
+def table(rows: dict[str, list[dict[str, Any]]]) -> str:
+    """Return the medians of all runs as a Markdown table, ratios to Tollbook."""
+    ours = statistics.median(run["events_per_cpu_s"] for run in rows["Tollbook"])
+    lines = [
+        "| what | events | events per CPU-second (median, range) | Tollbook is | peak MiB | exact |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, runs in rows.items():
+        speeds = [run["events_per_cpu_s"] for run in runs]
+        middle = statistics.median(speeds)
+        exact = {True: "yes", False: "NO", None: "not checked"}[
+            None if runs[0]["exact"] is None else all(run["exact"] for run in runs)
+        ]
+        lines.append(
+            f"| {name} | {runs[0]['events']:,} | {middle:,.0f} ({min(speeds):,} to {max(speeds):,}) | "
+            f"{ours / middle:.2f} times | {max(run['peak_mib'] for run in runs)} | {exact} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    if not SHARED.is_dir():
+        sys.exit(f"expected the peers and their workload at {SHARED}; without them there is nothing to measure beside")
+    WORK.mkdir(exist_ok=True)
+    python = make_peer_environment()
+    workload = make_workload(python, arguments.events, arguments.seed)
+    shutil.rmtree(WORK / "home", ignore_errors=True)
+    broker = Broker(Settings(home=WORK / "home"))
+    status = broker.up(say)
+    settings = Settings(home=WORK / "home", bootstrap_servers=status.bootstrap_servers)
+    try:
+        peers = copy_peers(settings, int(status.pid or 0))
+        load_topics(python, settings, workload, peers)
+        runs: dict[str, Callable[[], dict[str, Any]]] = {
+            "Tollbook": lambda: measure_tollbook(settings, workload),
+            "confluent-kafka into DuckDB": lambda: measure_duckdb(python, settings, workload, peers),
+            "Beam, an event an element": lambda: measure_per_event(settings, workload),
+        }
+        measured: dict[str, list[dict[str, Any]]] = {name: [] for name in runs}
+        for number in range(arguments.rounds):
+            for name, measure in runs.items():
+                measured[name].append(measure())
+                say(f"round {number + 1}: {name}: {measured[name][-1]}")
+    finally:
+        broker.down(say)
+    print(table(measured))
+
+
+if __name__ == "__main__":
+    main()
