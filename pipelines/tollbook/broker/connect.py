@@ -24,20 +24,21 @@ def bootstrap(settings: Settings) -> str:
         settings: Which home, and perhaps which servers.
 
     Raises:
-        KafkaUnavailableError: None were named and the embedded broker does not run.
+        KafkaUnavailableError: None were named and the embedded broker does not run, or does not answer.
     """
     if settings.bootstrap_servers is not None:
         return settings.bootstrap_servers
     from tollbook.broker.lifecycle import Broker
 
-    address = Broker(settings).address()
-    if address is None:
-        raise KafkaUnavailableError(
-            f"expected the embedded broker of {settings.home} to run, it does not. "
-            "Start it with `tollbook broker up`, or name another Kafka by --bootstrap-servers "
-            f"or {BOOTSTRAP_VARIABLE}."
-        )
-    return address
+    status = Broker(settings).status()
+    if status.ready and status.bootstrap_servers is not None:
+        return status.bootstrap_servers
+    seen = f"it runs (pid {status.pid}) but does not answer yet" if status.running else "it does not"
+    raise KafkaUnavailableError(
+        f"expected the embedded broker of {settings.home} to run, {seen}. "
+        "Start it with `tollbook broker up`, or name another Kafka by --bootstrap-servers "
+        f"or {BOOTSTRAP_VARIABLE}."
+    )
 
 
 @contextlib.contextmanager
@@ -76,12 +77,13 @@ def admin(servers: str, *, timeout_seconds: float = ADMIN_TIMEOUT_SECONDS) -> It
         client.close()
 
 
-def answers(servers: str, *, timeout_seconds: float) -> bool:
+def answers(servers: str, *, timeout_seconds: float, cluster_id: str | None = None) -> bool:
     """Return whether a cluster answers with a controller and a broker, the sign that records can be sent.
 
     Args:
         servers: Kafka servers, `host:port,...`.
         timeout_seconds: How long to wait for the first answer.
+        cluster_id: The cluster that is meant; another one's answer does not count. None takes any.
     """
     from kafka.errors import KafkaError
 
@@ -89,6 +91,8 @@ def answers(servers: str, *, timeout_seconds: float) -> bool:
         with admin(servers, timeout_seconds=timeout_seconds) as client:
             cluster = client.describe_cluster()
     except (KafkaUnavailableError, KafkaError):
+        return False
+    if cluster_id is not None and cluster["cluster_id"] != cluster_id:
         return False
     return bool(cluster["brokers"]) and cluster["controller_id"] >= 0
 

@@ -26,7 +26,7 @@ from tollbook.settings import Settings
 READY_SECONDS = 90.0
 STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.1
-_PORT_ATTEMPTS = 3
+_PORT_ATTEMPTS = 5
 _LOG_LINES = 15
 
 
@@ -132,7 +132,7 @@ class Broker:
         servers = None if state is None else f"{properties.HOST}:{state.port}"
         return BrokerStatus(
             running=pid is not None,
-            ready=pid is not None and servers is not None and answers(servers, timeout_seconds=2.0),
+            ready=pid is not None and servers is not None and self._answers(servers, timeout_seconds=2.0),
             pid=pid,
             bootstrap_servers=servers,
             kafka_version=jars.KAFKA_VERSION,
@@ -141,13 +141,6 @@ class Broker:
             folder=str(self._folder),
             log=str(self._log),
         )
-
-    def address(self) -> str | None:
-        """Return `host:port` of the broker if its process runs, else None; clients are not asked."""
-        state = read_state(self._state)
-        if state is None or process.find(self._properties) is None:
-            return None
-        return f"{properties.HOST}:{state.port}"
 
     def _start(self, progress: jars.Progress) -> None:
         java = find_java()
@@ -172,7 +165,7 @@ class Broker:
             if self._wait_until_ready(pid, port):
                 progress(f"ready (pid {pid})")
                 return
-            if "Address already in use" not in self._log_tail():
+            if not self._lost_a_port():
                 break
             taken |= {port, controller_port}
         raise BrokerError(self._died("it stopped before it was ready"))
@@ -247,7 +240,7 @@ class Broker:
         """
         deadline = time.monotonic() + READY_SECONDS
         while process.runs(pid, self._properties):
-            if ports.accepts(port) and answers(f"{properties.HOST}:{port}", timeout_seconds=5.0):
+            if ports.accepts(port) and self._answers(f"{properties.HOST}:{port}", timeout_seconds=5.0):
                 return True
             if time.monotonic() > deadline:
                 raise BrokerError(
@@ -258,6 +251,25 @@ class Broker:
                 )
             time.sleep(_POLL_SECONDS)
         return False
+
+    def _answers(self, servers: str, *, timeout_seconds: float) -> bool:
+        """Return whether this home's own cluster answers.
+
+        Another home's broker may have taken the port a moment before ours; its answer must not pass for ours, or usage
+        would go into the other book.
+        """
+        try:
+            written = (self._data / "meta.properties").read_text(encoding="ascii")
+        except FileNotFoundError:
+            return False
+        cluster_id = dict(line.split("=", 1) for line in written.splitlines() if "=" in line).get("cluster.id")
+        return cluster_id is not None and answers(servers, timeout_seconds=timeout_seconds, cluster_id=cluster_id)
+
+    def _lost_a_port(self) -> bool:
+        """Return whether the broker ended because another program was quicker to take one of its ports."""
+        return self._log.is_file() and "Address already in use" in self._log.read_text(
+            encoding="utf-8", errors="replace"
+        )
 
     def _port_of_running(self, pid: int) -> int:
         state = read_state(self._state)

@@ -24,6 +24,8 @@ from tollbook.lake.manifest import write_synced
 
 DEFAULT_ORDER = ("workflow", "credential_id", "project_id", "team")
 NO_OWNERS = "none"
+TOLD_TEAM, UNALLOCATED = "told_team", "unallocated"
+AS_TOLD = "as told"
 OWNER_COLUMNS = ("owner_team", "owner_cost_center", "owner_business_unit", "owner_rule")
 _OPEN_END = np.iinfo(np.int64).max
 _TAG = "tag:"
@@ -52,11 +54,16 @@ class Owners:
     """
 
     def __init__(
-        self, rules: tuple[OwnerRule, ...], order: tuple[str, ...] = DEFAULT_ORDER, version: str = NO_OWNERS
+        self,
+        rules: tuple[OwnerRule, ...],
+        order: tuple[str, ...] = DEFAULT_ORDER,
+        version: str = NO_OWNERS,
+        unmatched: str = TOLD_TEAM,
     ) -> None:
         self.rules = rules
         self.version = version
         self._order = order
+        self._takes_told_team = unmatched == TOLD_TEAM
         by_dimension: dict[str, list[int]] = defaultdict(list)
         for index, rule in enumerate(rules):
             by_dimension[rule.dimension].append(index)
@@ -78,8 +85,9 @@ class Owners:
             events: `usage_event/v1`, shape (n_events,).
 
         Returns:
-            `owner_team`, `owner_cost_center`, `owner_business_unit` and `owner_rule`, each of shape (n_events,), null
-            where no rule in force matches.
+            `owner_team`, `owner_cost_center`, `owner_business_unit` and `owner_rule`, each of shape (n_events,). Where
+            no rule in force matches, the team is the one the event names, under the rule `as told`, unless the rules
+            say otherwise; where it names none, all are null.
         """
         chosen = np.full(events.num_rows, -1, np.int64)
         times = events.column("occurred_at").cast(pa.int64()).to_numpy()
@@ -89,10 +97,15 @@ class Owners:
                 continue
             found = lookup.find(_values(events, dimension), times)
             chosen = np.where(chosen >= 0, chosen, found)
-        if (chosen < 0).all():
-            return {name: pa.nulls(events.num_rows, pa.string()) for name in OWNER_COLUMNS}
         index = pa.array(chosen, mask=chosen < 0)
-        return {name: column.take(index) for name, column in zip(OWNER_COLUMNS, self._columns, strict=True)}
+        owners = {name: column.take(index) for name, column in zip(OWNER_COLUMNS, self._columns, strict=True)}
+        if self._takes_told_team:
+            unmatched = pa.array(chosen < 0)
+            told = events.column("team")
+            by_word = pc.if_else(pc.and_(unmatched, told.is_valid()), AS_TOLD, pa.scalar(None, pa.string()))
+            owners["owner_team"] = pc.if_else(unmatched, told, owners["owner_team"])
+            owners["owner_rule"] = pc.coalesce(owners["owner_rule"], by_word)
+        return owners
 
 
 class _DatedLookup:
@@ -163,7 +176,8 @@ def read_owners(path: Path) -> Owners:
         rules = tuple(_rule(body) for body in document["rules"])
     except ValueError as broken:
         raise ReferenceDataError(f"{path}: {broken}") from broken
-    return Owners(rules, tuple(document.get("order", DEFAULT_ORDER)), version)
+    order = tuple(document.get("order", DEFAULT_ORDER))
+    return Owners(rules, order, version, document.get("unmatched", TOLD_TEAM))
 
 
 def load_owners(source: Path, target: Path) -> Owners:

@@ -149,6 +149,8 @@ def owners_document(rules: Sequence[OwnerRule]) -> str:
     lines = [
         "# Shape: schemas/documents/owners.schema.json",
         f"order: [{', '.join(DIMENSION_ORDER)}]",
+        "# What no rule gives to a team stays unallocated, whatever team the caller named.",
+        "unmatched: unallocated",
         "rules:",
     ]
     for rule in rules:

@@ -78,7 +78,7 @@ class _Gathered:
         self.offsets.append(chunk.offsets[:keep])
         self.timestamps_ms.append(chunk.timestamps_ms[:keep])
         self.values.append(chunk.values.slice(0, keep))
-        self.bytes += chunk.values.nbytes
+        self.bytes += chunk.values.buffers()[2].size if len(chunk.values) else 0
         if chunk.kind == RECORDS:
             self.tombstones += int(np.searchsorted(chunk.tombstones, end))
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import duckdb
 
 from tollbook.errors import BookUnbalancedError
@@ -35,10 +37,11 @@ def check_balance(connection: duckdb.DuckDBPyConnection) -> int:
     return int(compared)
 
 
-def _sentence(hand_over: str, scope: str, measure: str, amount_in: object, amount_out: object, difference: object) -> str:
-    return f"{hand_over}, scope {scope}, {measure}: in {_plain(amount_in)}, out {_plain(amount_out)}, difference {_plain(difference)}"
+def _sentence(hand_over: str, scope: str, measure: str, *amounts: Decimal) -> str:
+    amount_in, amount_out, difference = (_plain(amount) for amount in amounts)
+    return f"{hand_over}, scope {scope}, {measure}: in {amount_in}, out {amount_out}, difference {difference}"
 
 
-def _plain(amount: object) -> str:
+def _plain(amount: Decimal) -> str:
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -6,7 +6,6 @@ build begins where the last good one ended and comes to the same totals.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -25,7 +24,7 @@ from tollbook.warehouse.lock import Tell, build_lock
 from tollbook.warehouse.measures import lake_files_table, measure_files
 from tollbook.warehouse.plan import Plan, make_plan, write_plan
 from tollbook.warehouse.project import NodeFailure, project_digest, run_dbt
-from tollbook.warehouse.publish import is_published, publish_marts
+from tollbook.warehouse.publish import Publication, current_version, is_published, publish_marts
 from tollbook.warehouse.state import (
     Progress,
     WarehouseFolder,
@@ -90,18 +89,15 @@ def build(
     """
     started = time.monotonic()
     folder = WarehouseFolder.of(settings)
+    digest = project_digest()
     with build_lock(folder, tell):
         with open_private(folder) as private:
             new_files = _take(settings, folder, private, tell)
-            plan = _plan(settings, folder, private, full_refresh=full_refresh, tell=tell)
+            plan = _plan(settings, folder, private, full_refresh=full_refresh, digest=digest, tell=tell)
+        compared = _make_marts(folder, plan, digest, tell) if plan is not None else 0
+        with open_private(folder) as private:
             progress = read_progress(private)
-        compared = 0
-        if plan is not None:
-            compared = _make_marts(folder, plan, tell)
-            progress = _read(folder)
-        version = None
-        if publish:
-            version = _publish(settings, progress, tell, clock())
+        version = _publish(settings, progress, tell, clock()) if publish else None
     return BuildResult(
         built_commit=progress.built_commit,
         new_files=new_files,
@@ -113,9 +109,22 @@ def build(
     )
 
 
-def _take(
-    settings: Settings, folder: WarehouseFolder, private: duckdb.DuckDBPyConnection, tell: Tell
-) -> int:
+def publish_build(
+    settings: Settings,
+    *,
+    tell: Tell = lambda _: None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Publication:
+    """Publish the last good build, whether it is published already or not.
+
+    Raises:
+        WarehouseStateError: There is no good build.
+    """
+    with build_lock(WarehouseFolder.of(settings), tell):
+        return publish_marts(settings, now=clock())
+
+
+def _take(settings: Settings, folder: WarehouseFolder, private: duckdb.DuckDBPyConnection, tell: Tell) -> int:
     """Let the files of new commits through the gate; return how many passed."""
     progress = read_progress(private)
     newest = newest_commit(settings.lake)
@@ -129,7 +138,6 @@ def _take(
         return 0
     measured = measure_files(settings.lake, manifests)
     tell(f"gate: {len(measured)} new files of commits {manifests[0].commit} to {manifests[-1].commit}")
-    shutil.rmtree(folder.gate, ignore_errors=True)
     judge(measured, folder.gate)
     take_commits(private, after=progress.taken_commit, manifests=manifests, files=lake_files_table(measured))
     return len(measured)
@@ -141,12 +149,13 @@ def _plan(
     private: duckdb.DuckDBPyConnection,
     *,
     full_refresh: bool,
+    digest: str,
     tell: Tell,
 ) -> Plan | None:
     """Write the plan and return it; None when the marts hold everything already."""
     progress = read_progress(private)
     index_keys(folder, private, settings.lake, taken_commit=progress.taken_commit)
-    is_full = full_refresh or _needs_refresh(progress, tell)
+    is_full = full_refresh or _needs_refresh(progress, digest, tell)
     if not is_full and progress.built_commit == progress.taken_commit:
         tell("nothing new in the lake")
         return None
@@ -158,19 +167,19 @@ def _plan(
     return plan
 
 
-def _needs_refresh(progress: Progress, tell: Tell) -> bool:
+def _needs_refresh(progress: Progress, digest: str, tell: Tell) -> bool:
     if progress.build_number == 0:
         return True
     if progress.remake:
         tell("the last full refresh did not end: every date is made anew")
         return True
-    if progress.project_digest != project_digest():
+    if progress.project_digest != digest:
         tell("the models have changed: every date is made anew")
         return True
     return False
 
 
-def _make_marts(folder: WarehouseFolder, plan: Plan, tell: Tell) -> int:
+def _make_marts(folder: WarehouseFolder, plan: Plan, digest: str, tell: Tell) -> int:
     """Run dbt and let the book pass only when it balances; return the number of amounts compared."""
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if plan.is_full:
@@ -181,22 +190,18 @@ def _make_marts(folder: WarehouseFolder, plan: Plan, tell: Tell) -> int:
             compared = check_balance(private)
         if failures:
             raise BuildFailedError(_failure_message(folder, failures))
-        finish_build(private, built_commit=plan.target_commit, project_digest=project_digest())
+        finish_build(private, built_commit=plan.target_commit, project_digest=digest)
     tell(f"balance: {compared} amounts handed over, all equal")
     return compared
 
 
 def _publish(settings: Settings, progress: Progress, tell: Tell, now: datetime) -> str | None:
+    """Publish the last good build, unless it is published already; return the version."""
     if is_published(settings.serve, progress.build_number):
-        return f"{settings.serve}"
+        return current_version(settings.serve)
     publication = publish_marts(settings, now=now)
     tell(f"published {publication.version}")
     return publication.version
-
-
-def _read(folder: WarehouseFolder) -> Progress:
-    with open_private(folder) as private:
-        return read_progress(private)
 
 
 def _failure_message(folder: WarehouseFolder, failures: tuple[NodeFailure, ...]) -> str:

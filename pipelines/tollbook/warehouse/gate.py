@@ -5,9 +5,9 @@ Great Expectations is heavy to import, so it is imported only when there is some
 
 from __future__ import annotations
 
-import contextlib
-import io
+import logging
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,8 @@ def judge(files: Sequence[FileMeasures], report: Path) -> None:
         report: Folder for the pages, made anew.
 
     Raises:
-        GateFailedError: A file is not what its manifest says; the facts name file, expectation, what was expected and came.
+        GateFailedError: A file is not what its manifest says. The facts name file, expectation, what was expected
+            and what came.
     """
     if not files:
         return
@@ -93,10 +94,13 @@ def _validate(frames: dict[str, list[dict[str, Any]]], report: Path, faults: dic
     # Read by Great Expectations when it is imported: it would report its use over the network.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    shutil.rmtree(report, ignore_errors=True)
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     context.delete_data_docs_site("local_site")
     context.add_data_docs_site(
         "gate",
@@ -120,8 +124,7 @@ def _validate(frames: dict[str, list[dict[str, Any]]], report: Path, faults: dic
             result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["path"]},
         )
         frame = pd.DataFrame(rows).astype({key: "object" for key in rows[0] if "cost" in key})
-        with contextlib.redirect_stderr(io.StringIO()):
-            result = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": frame})
+        result = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": frame})
         told = {row["path"]: row for row in rows}
         for run in result.run_results.values():
             for verdict in run.results:

@@ -102,9 +102,7 @@ def find_cross_dates(folder: WarehouseFolder, *, built_commit: int, pending_date
 
 def _make_index(index: duckdb.DuckDBPyConnection) -> None:
     index.execute("create table if not exists call_keys (event_date date, commit_number bigint, call_key ubigint)")
-    index.execute(
-        "create table if not exists progress as select 0::bigint as indexed_commit, ''::varchar as hash_of"
-    )
+    index.execute("create table if not exists progress as select 0::bigint as indexed_commit, ''::varchar as hash_of")
 
 
 def _choose(index: duckdb.DuckDBPyConnection, dates: Sequence[date]) -> None:
@@ -122,7 +120,8 @@ def _find(index: duckdb.DuckDBPyConnection, condition: str) -> None:
     """
     index.execute("delete from found")
     index.execute("create or replace temporary table searched as select event_date from chosen limit 0")
-    index.execute(f"create or replace temporary table asked as select distinct call_key from call_keys where {condition}")
+    index.execute("create or replace temporary table asked (call_key ubigint)")
+    index.execute(f"insert into asked select distinct call_key from call_keys where {condition}")
     _search(index, around="chosen", only_several_dates=True)
     while index.execute("select count(*) from found").fetchall() != [(0,)]:
         index.execute("create or replace temporary table asked as select distinct call_key from found")

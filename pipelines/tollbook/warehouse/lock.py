@@ -34,19 +34,26 @@ def build_lock(folder: WarehouseFolder, tell: Tell) -> Iterator[None]:
         os.close(descriptor)
 
 
-def builder(folder: WarehouseFolder) -> str | None:
-    """Return the process id of the build at work, None when there is none."""
+@contextmanager
+def unless_building(folder: WarehouseFolder) -> Iterator[str | None]:
+    """Keep builds away while one looks at the private file, unless one is at work.
+
+    Yields None when none is, else the process id of the build, whose file is not to be touched.
+    """
     try:
         descriptor = os.open(folder.lock, os.O_RDONLY)
     except FileNotFoundError:
-        return None
+        yield None
+        return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _holder(descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield _holder(descriptor)
+        else:
+            yield None
     finally:
         os.close(descriptor)
-    return None
 
 
 def _holder(descriptor: int) -> str:

@@ -56,9 +56,7 @@ def project_digest() -> str:
     return digest.hexdigest()
 
 
-def run_dbt(
-    folder: WarehouseFolder, arguments: Sequence[str], *, tell: Tell | None = None
-) -> tuple[NodeFailure, ...]:
+def run_dbt(folder: WarehouseFolder, arguments: Sequence[str], *, tell: Tell | None = None) -> tuple[NodeFailure, ...]:
     """Run dbt on the warehouse; return the nodes that failed.
 
     The process holds no lock on the private file afterwards. dbt's own words are in `logs/dbt.log`.
@@ -92,9 +90,10 @@ def run_dbt(
         return ()
     if result.exception is not None or result.result is None:
         raise BuildFailedError(f"dbt could not begin: {_one_line(result.exception)} (log: {folder.logs / 'dbt.log'})")
+    nodes: Any = result.result
     return tuple(
         NodeFailure(each.node.name, str(each.status), _one_line(each.message))
-        for each in result.result.results
+        for each in nodes.results
         if each.status in {"error", "fail"}
     )
 

@@ -7,9 +7,10 @@ opened an older version goes on reading it. `CURRENT` names the version; `tollbo
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -17,12 +18,15 @@ from tollbook.errors import WarehouseStateError
 from tollbook.lake.manifest import sync_folder, write_synced
 from tollbook.settings import Settings
 from tollbook.warehouse.project import column_comments
-from tollbook.warehouse.state import PUBLISHED_STORAGE, WarehouseFolder, open_private, read_progress
+from tollbook.warehouse.state import WarehouseFolder, open_private, read_progress
 
 PUBLISHED = "tollbook.duckdb"
 CURRENT = "CURRENT"
 PRIVATE_SCHEMAS = ("book", "intermediate", "main")
 """Schemas of the private file that are not for readers."""
+
+_STORAGE = "v1.2.0"
+"""Storage version of the published file: DuckDB from 1.2 on can read it."""
 
 _KEPT_VERSIONS = 5
 _TEMPORARY_PREFIX = ".new-"
@@ -43,6 +47,10 @@ class Publication:
     build_number: int
     built_commit: int
     published_at: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts for JSON."""
+        return asdict(self)
 
 
 def publish_marts(settings: Settings, *, now: datetime) -> Publication:
@@ -98,13 +106,13 @@ def is_published(serve: Path, build_number: int) -> bool:
     if version is None or not version.startswith(f"tollbook-{build_number:010d}-"):
         return False
     link = serve / PUBLISHED
-    return (serve / version).is_file() and link.is_symlink() and os.readlink(link) == version
+    return (serve / version).is_file() and link.is_symlink() and link.readlink() == Path(version)
 
 
 def _copy_marts(
     private: duckdb.DuckDBPyConnection, folder: WarehouseFolder, path: Path, publication: Publication
 ) -> None:
-    private.execute(f"attach '{_quoted(path)}' as published (storage_version '{PUBLISHED_STORAGE}')")
+    private.execute(f"attach '{_quoted(path)}' as published (storage_version '{_STORAGE}')")
     private.execute("begin")
     tables = private.execute(
         """

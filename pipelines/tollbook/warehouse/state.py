@@ -66,9 +66,6 @@ PARTITION_TOTALS = pa.schema(
 )
 """Columns of `book.partition_totals`, one row a Kafka partition."""
 
-PUBLISHED_STORAGE = "v1.2.0"
-_PICO_DIGITS = 12
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -127,12 +124,12 @@ class WarehouseFolder:
 
     @property
     def target(self) -> Path:
-        """dbt's target folder."""
+        """Target folder of dbt."""
         return self.root / "target"
 
     @property
     def logs(self) -> Path:
-        """dbt's logs."""
+        """Logs of dbt."""
         return self.root / "logs"
 
     @property
@@ -154,10 +151,9 @@ def open_private(folder: WarehouseFolder, *, read_only: bool = False) -> Iterato
 
 def read_progress(connection: duckdb.DuckDBPyConnection) -> Progress:
     """Return how far the warehouse has come."""
-    row = connection.execute(
+    (row,) = connection.execute(
         "select taken_commit, built_commit, build_number, project_digest, remake from book.progress"
-    ).fetchone()
-    assert row is not None
+    ).fetchall()
     return Progress(*row)
 
 
@@ -202,13 +198,12 @@ def begin_remake(connection: duckdb.DuckDBPyConnection) -> None:
 
 def finish_build(connection: duckdb.DuckDBPyConnection, *, built_commit: int, project_digest: str) -> int:
     """Remember that the marts hold everything up to `built_commit`; return the number of the build."""
-    row = connection.execute(
+    ((number,),) = connection.execute(
         "update book.progress set built_commit = ?, build_number = build_number + 1, project_digest = ?,"
         " remake = false returning build_number",
         [built_commit, project_digest],
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+    ).fetchall()
+    return int(number)
 
 
 def pico_to_usd(pico: Sequence[int]) -> pa.Array:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from tollbook.broker import Broker, properties
+from tollbook.broker import Broker, BrokerStatus, ports, properties
 from tollbook.broker.connect import bootstrap
 from tollbook.broker.ports import PREFERRED_PORT
 from tollbook.broker.topics import ensure_topics
@@ -140,6 +140,22 @@ def test_a_port_that_was_taken_meanwhile_is_left_to_its_owner(home: Settings) ->
     assert after.ready
     assert after.bootstrap_servers != before
     assert any("is taken by another program" in message for message in told)
+
+
+def test_another_books_broker_on_the_same_port_is_not_taken_for_ours(
+    home: Settings, broker: BrokerStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two homes that start at once choose the same port; the slower one must not send its usage to the other's Kafka."""
+    assert broker.bootstrap_servers is not None
+    port = int(broker.bootstrap_servers.rpartition(":")[2])
+    real = ports.free_pair
+    monkeypatch.setattr(ports, "free_pair", lambda *, avoid: real(avoid=avoid) if avoid else (port, port + 1))
+
+    status = Broker(home).up(ignore)
+
+    assert status.ready
+    assert status.bootstrap_servers != broker.bootstrap_servers
+    assert bootstrap(home) == status.bootstrap_servers
 
 
 def test_the_machines_java_is_not_needed(home: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

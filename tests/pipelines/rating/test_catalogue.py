@@ -14,7 +14,16 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, PriceVariant, Provider, TimeOfDateConstraint
+from genai_prices.types import (
+    ClauseEquals,
+    ConditionalPrice,
+    ModelInfo,
+    ModelPrice,
+    PriceVariant,
+    Provider,
+    StartDateConstraint,
+    TimeOfDateConstraint,
+)
 
 from tollbook.errors import ReferenceDataError
 from tollbook.rating import genai
@@ -211,3 +220,21 @@ def test_hours_of_the_day_without_a_price_of_the_tier_have_none(
     rated = rate(make_events(calls), catalogue)
     assert rated["list_cost_pico_usd"].to_pylist() == [1_000_000, None, None, 1_000_000] + [4_000_000] * 4
     assert rated["unpriced_reason"].to_pylist()[1:3] == ["missing_rate"] * 2
+
+
+def test_a_price_that_is_stated_again_unchanged_keeps_its_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A price's id names the day from which it held; a confirmation is no new price."""
+    dated = [
+        ConditionalPrice(StartDateConstraint(day.date()), prices=ModelPrice(input_mtok=Decimal(usd)))
+        for day, usd in ((DAYS[1], 3), (DAYS[2], 3), (DAYS[3], 4))
+    ]
+    model = ModelInfo(
+        "m", ClauseEquals("m"), prices=[ConditionalPrice(prices=ModelPrice(input_mtok=Decimal(2))), *dated]
+    )
+    monkeypatch.setattr(genai, "_providers", lambda: [Provider("p", "P", "p", models=[model])])
+    lines = Catalogue.from_genai_prices().schedule.lines
+    assert [line.price.sku_price_id.split("/")[4] for line in lines if line.price] == [
+        "undated",
+        "2026-02-01",
+        "2026-04-01",
+    ]

@@ -50,6 +50,22 @@ def test_the_first_dimension_that_matches_decides() -> None:
     assert owners.assign(_events(rows))["owner_team"].to_pylist() == ["by-workflow", "by-team", None]
 
 
+def test_where_no_rule_matches_the_team_that_the_event_names_owns_it() -> None:
+    """A newcomer without rules sees teams; an organisation with rules can say that nobody's word counts."""
+    rows: list[dict[str, object]] = [
+        {"workflow": "w", "team": "told", "occurred_at": START},
+        {"workflow": "x", "team": "told", "occurred_at": START},
+        {"workflow": "x", "team": None, "occurred_at": START},
+    ]
+    rules = (_rule("r", "workflow", "w", "ruled"),)
+    trusting = Owners(rules).assign(_events(rows))
+    assert trusting["owner_team"].to_pylist() == ["ruled", "told", None]
+    assert trusting["owner_cost_center"].to_pylist() == ["cc-ruled", None, None]
+    assert trusting["owner_rule"].to_pylist() == ["r", "as told", None]
+    strict = Owners(rules, unmatched="unallocated").assign(_events(rows))
+    assert strict["owner_team"].to_pylist() == ["ruled", None, None]
+
+
 def test_a_tag_can_own_and_never_multiplies_rows() -> None:
     """Tags are dimensions like others."""
     owners = Owners((_rule("g", "tag:feature", "triage", "support"),), order=("tag:feature",))
@@ -142,7 +158,7 @@ def test_a_wrong_file_does_not_replace_the_rules_in_use(tmp_path: Path) -> None:
     assert len(owners_of(target).rules) == 1
 
 
-def test_without_a_file_nobody_owns_anything(tmp_path: Path) -> None:
+def test_without_a_file_only_the_told_team_owns(tmp_path: Path) -> None:
     """The unallocated is visible, not an error."""
     owners = owners_of(tmp_path / "absent.yml")
     assert owners.version == "none"

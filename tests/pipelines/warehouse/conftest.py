@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ import pytest
 
 from tollbook.contracts import contract, usage_record_schema
 from tollbook.lake.layout import chunk_name, commit_name, data_path
-from tollbook.lake.manifest import FileEntry, Manifest, PartitionTotals, commit, newest, read_commit
+from tollbook.lake.manifest import FileEntry, Manifest, PartitionTotals, commit, newest
 from tollbook.settings import Settings
 from tollbook.warehouse.publish import PUBLISHED
 
@@ -28,7 +28,7 @@ START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 Row = dict[str, Any]
 
 
-def event(event_id: str, day: str = "2026-06-01", **fields: Any) -> Row:
+def usage_row(event_id: str, day: str = "2026-06-01", **fields: Any) -> Row:
     """Return one usage row: 100 input and 10 output tokens for 0.001 USD at noon of `day`, but for `fields`."""
     row: Row = {
         "source": "openai",
@@ -61,11 +61,11 @@ def event(event_id: str, day: str = "2026-06-01", **fields: Any) -> Row:
     return row
 
 
-def void(event_id: str, day: str = "2026-06-01", *, revision: int = 1, **fields: Any) -> Row:
+def void_row(event_id: str, day: str = "2026-06-01", *, revision: int = 1, **fields: Any) -> Row:
     """Return a telling that voids a call."""
     nothing = {"provider": None, "model": None, "input_tokens": None, "output_tokens": None, "list_cost": None}
     told = nothing | {"action": "void", "action_reason": "test", "revision": revision, "cost_basis": None}
-    return event(event_id, day, **(told | fields))
+    return usage_row(event_id, day, **(told | fields))
 
 
 @dataclass
@@ -101,7 +101,9 @@ class LakeBuilder:
         if rejects:
             files.append(self._rejects(name, partition, first, after, rejects))
         totals = before.totals if before else {}
-        total = totals.setdefault(TOPIC, {}).setdefault(partition, PartitionTotals(first_offset=first, next_offset=first))
+        total = totals.setdefault(TOPIC, {}).setdefault(
+            partition, PartitionTotals(first_offset=first, next_offset=first)
+        )
         total.next_offset = after
         total.records += len(rows) + rejects
         total.tombstones += tombstones
@@ -226,6 +228,18 @@ def lake(shared_home: Path) -> Iterator[LakeBuilder]:
     clear_warehouse(shared_home / "warehouse")
 
 
+@pytest.fixture
+def event() -> Callable[..., Row]:
+    """Makes a usage row; see `usage_row`."""
+    return usage_row
+
+
+@pytest.fixture
+def void() -> Callable[..., Row]:
+    """Makes a telling that voids a call; see `void_row`."""
+    return void_row
+
+
 def clear_warehouse(warehouse: Path) -> None:
     """Delete the warehouse but for what dbt parsed."""
     for entry in warehouse.glob("*") if warehouse.exists() else ():
@@ -233,6 +247,3 @@ def clear_warehouse(warehouse: Path) -> None:
             shutil.rmtree(entry)
         elif entry.is_file():
             entry.unlink()
-
-
-__all__ = ["LakeBuilder", "clear_warehouse", "event", "read_commit", "void"]

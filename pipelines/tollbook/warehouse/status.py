@@ -1,0 +1,81 @@
+"""How the warehouse stands: what the lake holds, what the marts hold, what readers see, and whether it balances."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from tollbook.lake.manifest import newest_commit
+from tollbook.settings import Settings
+from tollbook.warehouse.lock import unless_building
+from tollbook.warehouse.publish import PUBLISHED, current_version
+from tollbook.warehouse.state import WarehouseFolder, open_private, read_progress
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseStatus:
+    """How the warehouse stands.
+
+    Attributes:
+        lake_commit: Newest commit of the lake; 0 for none.
+        built_commit: Newest commit that the private marts hold; None while a build is at work.
+        published_version: File that readers open; None when nothing is published.
+        published_commit: Newest commit that it holds.
+        published_at: When it was published, UTC.
+        current: Whether readers see everything that the lake holds.
+        balanced: Whether every hand-over of the published book gives out what it took in; None for no book.
+        building: Process id of the build at work, None when there is none.
+    """
+
+    lake_commit: int
+    built_commit: int | None
+    published_version: str | None
+    published_commit: int | None
+    published_at: datetime | None
+    current: bool
+    balanced: bool | None
+    building: str | None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the published book is current and balanced."""
+        return self.current and self.balanced is True
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts for JSON."""
+        return asdict(self)
+
+
+def warehouse_status(settings: Settings) -> WarehouseStatus:
+    """Return how the warehouse stands. It never waits for a build and never hinders one for longer than a look."""
+    folder = WarehouseFolder.of(settings)
+    lake_commit = newest_commit(settings.lake)
+    built: int | None = 0
+    with unless_building(folder) as building:
+        if building is not None:
+            built = None
+        elif folder.file.exists():
+            with open_private(folder) as private:
+                built = read_progress(private).built_commit
+    version = current_version(settings.serve)
+    if version is None:
+        return WarehouseStatus(lake_commit, built, None, None, None, False, None, building)
+    with duckdb.connect((settings.serve / PUBLISHED).resolve(), read_only=True) as published:
+        published.execute("set TimeZone = 'UTC'")
+        commit, at = published.execute("select built_commit, published_at from audit.publication").fetchall()[0]
+        ((differences,),) = published.execute(
+            "select count(*) from audit.fct_ledger_balance where difference <> 0"
+        ).fetchall()
+    return WarehouseStatus(
+        lake_commit=lake_commit,
+        built_commit=built,
+        published_version=version,
+        published_commit=commit,
+        published_at=at,
+        current=commit == lake_commit,
+        balanced=differences == 0,
+        building=building,
+    )
