@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 MADE_BY_DBT = {"target", "logs", "dbt_packages"}
 """What a plain `dbt build` leaves in its project; hatch would put it into the wheel."""
 
@@ -86,7 +88,7 @@ def test_the_wheel_carries_the_pinned_jars_and_the_licence(wheel: Path) -> None:
 
 def test_the_command_runs_from_the_wheel(installed: Callable[..., str]) -> None:
     """The entry point is written by the installer from the wheel's metadata."""
-    assert installed("tollbook", "--version") == "tollbook 0.1.0\n"
+    assert installed("tollbook", "--version") == f"tollbook {VERSION}\n"
 
 
 def test_shipped_folders_are_found_in_the_wheel(installed: Callable[..., str]) -> None:

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def test_version_is_on_stdout() -> None:
     """Bug reports need it."""
     found = run("--version")
 
-    assert (found.returncode, found.stdout) == (0, "tollbook 0.1.0\n")
+    assert (found.returncode, found.stdout) == (0, f"tollbook {version('tollbook')}\n")
 
 
 @pytest.mark.parametrize("arguments", [(), ("nonsense",), ("broker",), ("broker", "up", "--nonsense")])

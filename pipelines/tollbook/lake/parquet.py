@@ -106,6 +106,8 @@ def _write(path: Path, rows: pa.Table | pa.RecordBatch) -> int:
                 use_dictionary=[name for name in _REPEATING if name in names],
                 write_statistics=[name for name in _STATISTICS if name in names],
                 store_decimal_as_integer=True,
+                # Without Arrow's own schema a column that came dictionary-encoded reads as the text it is.
+                store_schema=False,
             )
             file.flush()
             os.fsync(file.fileno())

@@ -51,7 +51,8 @@ class Month:
         unpriced_tokens: Tokens of the unpriced calls.
         list_cost: Cost of the priced calls.
         tasks: Tasks that began in it.
-        task_tokens: Tokens of these tasks, wherever they end. Unit: Tokens.
+        task_tokens: Tokens of these tasks, until they end. Unit: Tokens.
+        task_cost: Cost of these tasks, until they end.
     """
 
     start: date
@@ -64,6 +65,7 @@ class Month:
     list_cost: Cost
     tasks: int
     task_tokens: int
+    task_cost: Cost
 
     @property
     def price_of_million(self) -> Decimal | None:
@@ -75,6 +77,11 @@ class Month:
     def tokens_per_task(self) -> int | None:
         """Tokens of a task on average, rounded down."""
         return self.task_tokens // self.tasks if self.tasks else None
+
+    @property
+    def cost_of_task(self) -> Cost:
+        """Cost of a task on average."""
+        return self.task_cost / self.tasks if self.task_cost is not None and self.tasks else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +337,8 @@ begun as (
     select
         cast(date_trunc('month', started_at) as date) as billing_period_start,
         count(*) as tasks,
-        cast(coalesce(sum(total_tokens), 0) as bigint) as task_tokens
+        cast(coalesce(sum(total_tokens), 0) as bigint) as task_tokens,
+        cast(sum(list_cost) as decimal(38, 12)) as task_cost
     from engineering.fct_tasks
     group by all
 
@@ -346,7 +354,8 @@ select
     charged.unpriced_tokens,
     charged.list_cost,
     coalesce(begun.tasks, 0),
-    coalesce(begun.task_tokens, 0)
+    coalesce(begun.task_tokens, 0),
+    begun.task_cost
 
 from charged
 

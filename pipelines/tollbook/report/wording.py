@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
-from itertools import pairwise
 
 from tollbook.report.facts import Cost, Facts, Month
 
@@ -109,14 +108,9 @@ def span(months: Sequence[Month]) -> str:
     return f"{first:%B} to {last:%B %Y}" if first.year == last.year else f"{first:%B %Y} to {last:%B %Y}"
 
 
-def label(name: str) -> str:
-    """Return a month's name with the note that it is not whole."""
-    return name
-
-
 def month_label(each: Month) -> str:
     """Return a month and, where its last day has no call, up to when it is known."""
-    return month(each.start) if each.is_whole else f"{month(each.start)} (to the {each.last_day.day}.)"
+    return month(each.start) if each.is_whole else f"{month(each.start)} (1–{each.last_day.day})"
 
 
 def story(facts: Facts) -> str:
@@ -138,9 +132,7 @@ def story(facts: Facts) -> str:
     return f"From {first.start:%B} to {last.start:%B}, {joined}."
 
 
-def _went(
-    what: str, now: Decimal | int | None, before: Decimal | int | None, *, plural: bool = False
-) -> str | None:
+def _went(what: str, now: Decimal | int | None, before: Decimal | int | None, *, plural: bool = False) -> str | None:
     if now is None or not before:
         return None
     ratio = Decimal(now) / Decimal(before)
@@ -160,9 +152,3 @@ def daily_means(days: Sequence[tuple[date, Cost]], *, width: int = 7) -> list[Co
         known = [cost for _, cost in days[max(0, position + 1 - width) : position + 1] if cost is not None]
         means.append(sum(known, Decimal(0)) / len(known) if known else None)
     return means
-
-
-def rises(costs: Sequence[Cost]) -> int:
-    """Return in how many steps from one known cost to the next it rose."""
-    known = [cost for cost in costs if cost is not None]
-    return sum(later > earlier for earlier, later in pairwise(known))

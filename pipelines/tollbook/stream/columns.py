@@ -1,9 +1,10 @@
-"""Adding columns to a batch without losing where it came from."""
+"""Adding columns to a batch without losing where it came from, and columns of one value."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pyarrow as pa
 
 
@@ -17,3 +18,8 @@ def with_columns(batch: pa.RecordBatch, columns: Mapping[str, pa.Array]) -> pa.R
     arrays = [*batch.columns, *columns.values()]
     names = [*batch.schema.names, *columns]
     return pa.RecordBatch.from_arrays(arrays, names=names).replace_schema_metadata(batch.schema.metadata)
+
+
+def same_text(text: str, rows: int) -> pa.DictionaryArray:
+    """Return a column that says `text` in every row, dictionary-encoded, shape (rows,)."""
+    return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([text]))

@@ -11,7 +11,7 @@ import pyarrow as pa
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.money import pico_to_decimal
 from tollbook.rating.rate import rate
-from tollbook.stream.columns import with_columns
+from tollbook.stream.columns import same_text, with_columns
 
 CatalogueLoader = Callable[[], Catalogue]
 
@@ -27,7 +27,7 @@ class RateUsage(beam.PTransform):
 
     Input: `usage_event/v1`, shape (n_events,).
     Output: the same with `list_cost`, `cost_basis`, `unpriced_reason`, `sku_price_id` and `catalogue_version`. A model
-        without a price has a null cost and a reason, never a cost of zero.
+        without a price has a null cost and a reason, never a cost of zero. Texts are dictionary-encoded.
     """
 
     def __init__(self, load_catalogue: CatalogueLoader = genai_catalogue) -> None:
@@ -52,13 +52,9 @@ class _RateByRequest(beam.DoFn):
             element,
             {
                 "list_cost": pico_to_decimal(rated.column("list_cost_pico_usd")),
-                "cost_basis": _plain(rated.column("cost_basis")),
-                "unpriced_reason": _plain(rated.column("unpriced_reason")),
-                "sku_price_id": _plain(rated.column("sku_price_id")),
-                "catalogue_version": pa.repeat(pa.scalar(catalogue.version), element.num_rows),
+                "cost_basis": rated.column("cost_basis"),
+                "unpriced_reason": rated.column("unpriced_reason"),
+                "sku_price_id": rated.column("sku_price_id"),
+                "catalogue_version": same_text(catalogue.version, element.num_rows),
             },
         )
-
-
-def _plain(column: pa.Array) -> pa.Array:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column

@@ -145,7 +145,7 @@ def test_a_port_that_was_taken_meanwhile_is_left_to_its_owner(home: Settings) ->
 def test_another_books_broker_on_the_same_port_is_not_taken_for_ours(
     home: Settings, broker: BrokerStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two homes that start at once choose the same port; the slower one must not send its usage to the other's Kafka."""
+    """Two homes that start at once choose the same port; the slower must not send to the other's Kafka."""
     assert broker.bootstrap_servers is not None
     port = int(broker.bootstrap_servers.rpartition(":")[2])
     real = ports.free_pair
