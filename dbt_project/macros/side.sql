@@ -1,36 +1,48 @@
 {#- One side of a hand-over: the amounts of a relation summed for each scope. An amount that is not named is not handed
-    over there. What is unknown hands over nothing, so a sum without known amounts counts as zero here. -#}
-{% macro side(
-    hand_over, scope, side, relation, where='true', records='null', input_tokens='null', output_tokens='null', list_cost='null'
-) -%}
+    over there. What is unknown hands over nothing, so a sum without known amounts counts as zero here. Scopes that this
+    build does not touch keep the rows they have; those of the whole ledger and of Kafka are made by every build. -#}
+{% macro side(hand_over, scope_kind, side, relation, amounts, condition='true') -%}
+    {%- set scope = {
+        'kafka_partition': 'topic_partition',
+        'event_date': 'event_date',
+        'billing_period': 'billing_period_start',
+        'ledger': "'all'",
+    }[scope_kind] %}
     select
         '{{ hand_over }}' as hand_over,
+        '{{ scope_kind }}' as scope_kind,
         cast({{ scope }} as varchar) as scope,
         '{{ side }}' as side,
-        {%- for name, amount in [
-            ('records', records),
-            ('input_tokens', input_tokens),
-            ('output_tokens', output_tokens),
-            ('list_cost', list_cost),
-        ] %}
-        {%- if amount == 'null' %}
-        cast(null as decimal(38, 12)) as {{ name }}
+        {%- for measure in ('records', 'input_tokens', 'output_tokens', 'list_cost') %}
+        {%- if amounts[measure] is defined %}
+        cast(coalesce(sum({{ amounts[measure] }}), 0) as decimal(38, 12)) as {{ measure }}
         {%- else %}
-        cast(coalesce(sum({{ amount }}), 0) as decimal(38, 12)) as {{ name }}
+        cast(null as decimal(38, 12)) as {{ measure }}
         {%- endif %}
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
     from {{ relation }}
-    where {{ where }}
-    group by 2
+    where {{ condition }}
+    {%- if is_incremental() and scope_kind in ('event_date', 'billing_period') %}
+        and {{ scope }} in (select planned_dates.{{ scope }} from planned_dates)
+    {%- endif %}
+    group by scope
 {%- endmacro %}
 
 
-{% macro call_amounts() -%}
-    {{ return({
-        'records': 'calls',
-        'input_tokens': 'input_tokens',
-        'output_tokens': 'output_tokens',
-        'list_cost': 'list_cost',
-    }) }}
-{%- endmacro %}
+{% macro delete_planned_scopes() %}
+    {% if is_incremental() %}
+        delete from {{ this }}
+        where scope_kind in ('kafka_partition', 'ledger')
+            or (
+                scope_kind = 'event_date'
+                and scope in (select cast(dates.event_date as varchar) from {{ ref('stg_plan__dates') }} as dates)
+            )
+            or (
+                scope_kind = 'billing_period'
+                and scope in (
+                    select cast(dates.billing_period_start as varchar) from {{ ref('stg_plan__dates') }} as dates
+                )
+            )
+    {% endif %}
+{% endmacro %}

@@ -215,7 +215,7 @@ def _models(facts: Facts, colours: dict[str, str], *, hidden: int) -> str:
     left = f'<p class="none">{hidden} more models cost less.</p>' if hidden > 0 else ""
     return f"""<section>
 <h2>Cost by model and provider</h2>
-<div class="grid two">
+<div class="grid two top">
 <div class="card"><h3>List cost by model</h3>{_key(key)}{_figure("models", "List cost by model")}{left}</div>
 <div class="card"><h3>No price known</h3>
 <p class="why">These calls are in every count of calls and tokens and in no cost: unknown is not zero.</p>
@@ -237,7 +237,7 @@ def _tasks(facts: Facts) -> str:
 <h2>What tasks cost</h2>
 <p class="why">A failed call keeps its cost, and so does the retry that follows it.</p>
 <div class="grid">{"".join(groups)}
-<div class="card"><h3>The {len(facts.tasks)} dearest tasks</h3>{tables.tasks(facts)}</div></div>
+<div class="card"><h3>The {len(facts.tasks)} most expensive tasks</h3>{tables.tasks(facts)}</div></div>
 </section>"""
 
 

@@ -29,7 +29,7 @@ def name(text: str) -> str:
 
 
 def chargeback(facts: Facts) -> str:
-    """Return cost by team and workflow, a group of rows for each team, the dearest first."""
+    """Return cost by team and workflow, a group of rows for each team, the most expensive first."""
     charges = facts.by_workflow
     heads = ["Team, workflow", *(f"#{wording.month_label(month)}" for month in facts.months)]
     heads += ["#List cost", "#Share", "#Calls", "#Tokens", "#Unpriced calls"]
@@ -51,7 +51,7 @@ def chargeback(facts: Facts) -> str:
 
 
 def tasks(facts: Facts) -> str:
-    """Return the dearest tasks."""
+    """Return the most expensive tasks."""
     heads = ["Task", "Workflow", "Team", "Began, UTC", "#Calls", "#Agents", "#Tokens", "#List cost"]
     lines = [
         _line(
@@ -66,12 +66,12 @@ def tasks(facts: Facts) -> str:
         )
         for each in facts.tasks
     ]
-    return _table("Dearest tasks", heads, lines)
+    return _table("Most expensive tasks", heads, lines)
 
 
 def task_groups(groups: Sequence[TaskGroup], title: str) -> str:
     """Return what tasks cost by how they ended."""
-    heads = [title, "#Tasks", "#Calls per task", "#Tokens per task", "#Cost per task", "#List cost"]
+    heads = ["Tasks", "#Count", "#Calls per task", "#Tokens per task", "#Cost per task", "#List cost"]
     lines = [
         _line(
             f'<th scope="row">{name(_GROUP_NAMES.get((each.kind, each.name), (each.name or "").capitalize()))}</th>',
@@ -166,12 +166,12 @@ def _together(team: str, rows: Sequence[Charge]) -> Charge:
 def _charge_line(first: str, charge: Charge, of_all: Cost, row_class: str) -> str:
     part = Decimal(0) if not of_all or charge.list_cost is None else charge.list_cost / of_all
     part_text = wording.share(charge.list_cost, of_all) if charge.list_cost and of_all else "–"
-    bar = f'<i class="weight" style="width:{max(part * 100, Decimal("0.5")):.1f}%"></i>' if part > 0 else ""
+    bar = f'<i class="weight"><i style="width:{part * 100:.1f}%"></i></i>'
     cells = [
         f'<th scope="row" class="name">{first}</th>',
         *(_number(wording.usd(cost) if cost is not None else "–") for cost in charge.costs),
         _number(wording.usd(charge.list_cost), "sum"),
-        f'<td class="n">{escape(part_text)}{bar}</td>',
+        f'<td class="n share">{bar}{escape(part_text)}</td>',
         _number(wording.whole(charge.calls)),
         _number(wording.tokens(charge.total_tokens)),
         _number(wording.whole(charge.unpriced_calls) if charge.unpriced_calls else "–"),

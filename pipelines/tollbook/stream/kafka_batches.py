@@ -148,11 +148,10 @@ def _parse(batch: DefaultRecordBatch, chunk: RecordChunk) -> None:
         CorruptRecordError: The batch does not hold what it says it holds.
     """
     batch._maybe_uncompress()
-    raw = bytes(batch._buffer)
+    raw: bytearray = batch._buffer
     base = batch.base_offset
     starts, ends = _record_bounds(raw, batch._pos, batch.records_count, base)
-    # Varints may be looked for past a damaged end; the padding turns that into a wrong length, which is found below.
-    buffer = np.frombuffer(raw + bytes(_MAX_VARINT_BYTES), np.uint8)
+    buffer = np.frombuffer(raw, np.uint8)
     deltas, position = _varints(buffer, starts + 1)
     offset_deltas, position = _varints(buffer, position)
     key_lengths, position = _varints(buffer, position)
@@ -179,7 +178,7 @@ def _parse(batch: DefaultRecordBatch, chunk: RecordChunk) -> None:
             chunk.headers[index] = _headers(raw, int(value_ends[told][index]))
 
 
-def _record_bounds(raw: bytes, position: int, count: int, base: int) -> tuple[np.ndarray, np.ndarray]:
+def _record_bounds(raw: bytearray, position: int, count: int, base: int) -> tuple[np.ndarray, np.ndarray]:
     """Return where each record begins, after its length, and where it ends. Each of shape (count,)."""
     starts, ends = [0] * count, [0] * count
     try:
@@ -201,22 +200,27 @@ def _record_bounds(raw: bytes, position: int, count: int, base: int) -> tuple[np
 
 
 def _varints(buffer: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the zigzag varints at `position` and the positions after them. Each of shape (n,)."""
-    byte = buffer[position].astype(np.int64)
+    """Return the zigzag varints at `position` and the positions after them. Each of shape (n,).
+
+    In a damaged batch a varint may be looked for past the end; what is found then runs over its record's end, which
+    the caller checks.
+    """
+    last = len(buffer) - 1
+    byte = buffer[np.minimum(position, last)].astype(np.int64)
     raw = byte & 0x7F
     position = position + 1
     more = np.flatnonzero(byte >= 0x80)
     for shift in range(7, 7 * _MAX_VARINT_BYTES, 7):
         if not more.size:
             break
-        byte = buffer[np.minimum(position[more], len(buffer) - 1)].astype(np.int64)
+        byte = buffer[np.minimum(position[more], last)].astype(np.int64)
         raw[more] |= (byte & 0x7F) << shift
         position[more] += 1
         more = more[byte >= 0x80]
     return (raw >> 1) ^ -(raw & 1), position
 
 
-def _cut(raw: bytes, starts: np.ndarray, ends: np.ndarray) -> pa.BinaryArray:
+def _cut(raw: bytearray, starts: np.ndarray, ends: np.ndarray) -> pa.BinaryArray:
     """Return the parts `[start, end)` of `raw` as one array, shape (n,), gathered without an object for each."""
     if not len(starts):
         return pa.array([], pa.binary())
@@ -228,7 +232,7 @@ def _cut(raw: bytes, starts: np.ndarray, ends: np.ndarray) -> pa.BinaryArray:
     return parts_and_gaps.take(pa.array(np.arange(0, len(bounds) - 1, 2)))
 
 
-def _varint(raw: bytes, position: int) -> tuple[int, int]:
+def _varint(raw: bytearray, position: int) -> tuple[int, int]:
     """Return a zigzag varint and the position after it."""
     shift = number = 0
     while True:
@@ -240,7 +244,7 @@ def _varint(raw: bytes, position: int) -> tuple[int, int]:
         shift += 7
 
 
-def _headers(raw: bytes, position: int) -> Headers:
+def _headers(raw: bytearray, position: int) -> Headers:
     """Return the headers that begin at `position`, where their count stands."""
     count, position = _varint(raw, position)
     headers: Headers = []
@@ -248,6 +252,6 @@ def _headers(raw: bytes, position: int) -> Headers:
         size, position = _varint(raw, position)
         name = raw[position : position + size].decode("utf-8", "replace")
         size, position = _varint(raw, position + size)
-        headers.append((name, None if size < 0 else raw[position : position + size]))
+        headers.append((name, None if size < 0 else bytes(raw[position : position + size])))
         position += max(size, 0)
     return headers

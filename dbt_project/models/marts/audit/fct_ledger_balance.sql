@@ -1,4 +1,99 @@
-{{ config(materialized='table') }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        pre_hook="{{ delete_planned_scopes() }}"
+    )
+}}
+
+{#- Each hand-over: its scopes, what goes in, what comes out, and of that what is listed and goes no further. -#}
+{%- set calls = {
+    'records': 'calls', 'input_tokens': 'input_tokens', 'output_tokens': 'output_tokens', 'list_cost': 'list_cost',
+} %}
+{%- set told = {
+    'records': 'told_rows', 'input_tokens': 'told_input_tokens', 'output_tokens': 'told_output_tokens',
+    'list_cost': 'told_list_cost',
+} %}
+{%- set held = {
+    'records': 'held_rows', 'input_tokens': 'held_input_tokens', 'output_tokens': 'held_output_tokens',
+    'list_cost': 'held_list_cost',
+} %}
+{%- set live = {
+    'records': 'live_calls', 'input_tokens': 'live_input_tokens', 'output_tokens': 'live_output_tokens',
+    'list_cost': 'live_list_cost',
+} %}
+{%- set tellings = {
+    'records': 'tellings', 'input_tokens': 'input_tokens', 'output_tokens': 'output_tokens', 'list_cost': 'list_cost',
+} %}
+{%- set usage_rows = {
+    'records': 'usage_rows', 'input_tokens': 'input_tokens', 'output_tokens': 'output_tokens', 'list_cost': 'list_cost',
+} %}
+{%- set no_record = 'tombstones + control_offsets + aborted_offsets + missing_offsets' %}
+{%- set accepted = "telling_state in ('standing', 'superseded', 'voided')" %}
+{%- set quarantined = "telling_state in ('duplicate', 'conflict')" %}
+{%- set not_standing = "telling_state in ('superseded', 'voided')" %}
+{%- set by_partition, by_date, by_period, whole =
+    ['kafka_partition'], ['event_date', 'ledger'], ['billing_period', 'ledger'], ['ledger']
+%}
+{%- set hand_overs = [
+    ('kafka_to_records', by_partition, [
+        ('in', 'partitions', {'records': 'next_offset - first_offset'}),
+        ('out', 'partitions', {'records': 'records'}),
+        ('listed', 'partitions', {'records': no_record}),
+    ]),
+    ('records_to_usage', by_partition, [
+        ('in', 'partitions', {'records': 'records'}),
+        ('out', 'partitions', {'records': 'usage_rows'}),
+        ('listed', 'partitions', {'records': 'reject_rows'}),
+    ]),
+    ('usage_to_commits', by_partition, [
+        ('in', 'partitions', usage_rows),
+        ('out', 'usage_files', told),
+    ]),
+    ('rejects_to_files', by_partition, [
+        ('in', 'partitions', {'records': 'reject_rows'}),
+        ('out', 'reject_files', {'records': 'held_rows'}),
+    ]),
+    ('commits_to_files', by_date, [
+        ('in', 'usage_files', told),
+        ('out', 'usage_files', held),
+    ]),
+    ('usage_to_minutes', by_date, [
+        ('in', 'usage_files', live),
+        ('out', 'minute_files', live),
+    ]),
+    ('files_to_tellings', by_date, [
+        ('in', 'usage_files', held),
+        ('out', 'telling_days', tellings, accepted),
+        ('listed', 'telling_days', tellings, quarantined),
+    ]),
+    ('tellings_to_calls', by_date, [
+        ('in', 'telling_days', tellings, accepted),
+        ('out', 'usage_days', calls),
+        ('listed', 'telling_days', tellings, not_standing),
+    ]),
+    ('calls_to_task_days', by_date, [
+        ('in', 'usage_days', calls),
+        ('out', 'task_days', calls),
+    ]),
+    ('task_days_to_tasks', whole, [
+        ('in', 'task_days', calls),
+        ('out', 'tasks', calls),
+        ('listed', 'task_days', calls, 'task_id is null'),
+    ]),
+    ('calls_to_usage_daily', by_date, [
+        ('in', 'usage_days', calls),
+        ('out', 'usage_daily', calls),
+    ]),
+    ('calls_to_chargeback_by_team', by_period, [
+        ('in', 'usage_days', calls),
+        ('out', 'chargeback_by_team', calls),
+    ]),
+    ('calls_to_chargeback_by_workflow', by_period, [
+        ('in', 'usage_days', calls),
+        ('out', 'chargeback_by_workflow', calls),
+    ]),
+] %}
 
 with partition_totals as (
 
@@ -12,6 +107,12 @@ lake_files as (
 
 ),
 
+planned_dates as (
+
+    select * from {{ ref('stg_plan__dates') }}
+
+),
+
 telling_days as (
 
     select * from {{ ref('int_telling_days_summed') }}
@@ -20,19 +121,28 @@ telling_days as (
 
 usage_days as (
 
-    select * from {{ ref('int_usage_days_summed') }}
+    select
+        *,
+        usage_date as event_date
+    from {{ ref('int_usage_days_summed') }}
 
 ),
 
 task_days as (
 
-    select * from {{ ref('int_task_days_summed') }}
+    select
+        *,
+        usage_date as event_date
+    from {{ ref('int_task_days_summed') }}
 
 ),
 
 usage_daily as (
 
-    select * from {{ ref('fct_usage_daily') }}
+    select
+        *,
+        usage_date as event_date
+    from {{ ref('fct_usage_daily') }}
 
 ),
 
@@ -90,157 +200,21 @@ partitions as (
 
 ),
 
--- Each hand-over gives its amounts in, its amounts out, and of those out the ones that were listed and go no further.
 sides as (
 
-    {{ side('kafka_to_records', 'topic_partition', 'in', 'partitions', records='next_offset - first_offset') }}
-    union all
-    {{ side('kafka_to_records', 'topic_partition', 'out', 'partitions', records='records') }}
-    union all
-    {{
-        side(
-            'kafka_to_records', 'topic_partition', 'listed', 'partitions',
-            records='tombstones + control_offsets + aborted_offsets + missing_offsets',
-        )
-    }}
+    {% for hand_over, scope_kinds, parts in hand_overs %}
+    {%- set outer = loop %}
+    {%- for scope_kind in scope_kinds %}
+    {%- set middle = loop %}
+    {%- for part in parts %}
+    {{- side(hand_over, scope_kind, part[0], part[1], part[2], part[3] or 'true') }}
+    {%- if not (outer.last and middle.last and loop.last) %}
 
     union all
-    {{ side('records_to_usage', 'topic_partition', 'in', 'partitions', records='records') }}
-    union all
-    {{ side('records_to_usage', 'topic_partition', 'out', 'partitions', records='usage_rows') }}
-    union all
-    {{ side('records_to_usage', 'topic_partition', 'listed', 'partitions', records='reject_rows') }}
-
-    union all
-    {{
-        side(
-            'usage_to_commits', 'topic_partition', 'in', 'partitions',
-            records='usage_rows', input_tokens='input_tokens', output_tokens='output_tokens', list_cost='list_cost',
-        )
-    }}
-    union all
-    {{
-        side(
-            'usage_to_commits', 'topic_partition', 'out', 'usage_files',
-            records='told_rows', input_tokens='told_input_tokens', output_tokens='told_output_tokens',
-            list_cost='told_list_cost',
-        )
-    }}
-
-    union all
-    {{ side('rejects_to_files', 'topic_partition', 'in', 'partitions', records='reject_rows') }}
-    union all
-    {{ side('rejects_to_files', 'topic_partition', 'out', 'reject_files', records='held_rows') }}
-
-    union all
-    {{
-        side(
-            'commits_to_files', 'event_date', 'in', 'usage_files',
-            records='told_rows', input_tokens='told_input_tokens', output_tokens='told_output_tokens',
-            list_cost='told_list_cost',
-        )
-    }}
-    union all
-    {{
-        side(
-            'commits_to_files', 'event_date', 'out', 'usage_files',
-            records='held_rows', input_tokens='held_input_tokens', output_tokens='held_output_tokens',
-            list_cost='held_list_cost',
-        )
-    }}
-
-    union all
-    {{
-        side(
-            'usage_to_minutes', 'event_date', 'in', 'usage_files',
-            records='live_calls', input_tokens='live_input_tokens', output_tokens='live_output_tokens',
-            list_cost='live_list_cost',
-        )
-    }}
-    union all
-    {{
-        side(
-            'usage_to_minutes', 'event_date', 'out', 'minute_files',
-            records='live_calls', input_tokens='live_input_tokens', output_tokens='live_output_tokens',
-            list_cost='live_list_cost',
-        )
-    }}
-
-    union all
-    {{
-        side(
-            'files_to_tellings', 'event_date', 'in', 'usage_files',
-            records='held_rows', input_tokens='held_input_tokens', output_tokens='held_output_tokens',
-            list_cost='held_list_cost',
-        )
-    }}
-    union all
-    {{
-        side(
-            'files_to_tellings', 'event_date', 'out', 'telling_days',
-            where="telling_state in ('standing', 'superseded', 'voided')",
-            records='tellings', input_tokens='input_tokens', output_tokens='output_tokens', list_cost='list_cost',
-        )
-    }}
-    union all
-    {{
-        side(
-            'files_to_tellings', 'event_date', 'listed', 'telling_days',
-            where="telling_state in ('duplicate', 'conflict')",
-            records='tellings', input_tokens='input_tokens', output_tokens='output_tokens', list_cost='list_cost',
-        )
-    }}
-
-    union all
-    {{
-        side(
-            'tellings_to_calls', 'event_date', 'in', 'telling_days',
-            where="telling_state in ('standing', 'superseded', 'voided')",
-            records='tellings', input_tokens='input_tokens', output_tokens='output_tokens', list_cost='list_cost',
-        )
-    }}
-    union all
-    {{ side('tellings_to_calls', 'usage_date', 'out', 'usage_days', **call_amounts()) }}
-    union all
-    {{
-        side(
-            'tellings_to_calls', 'event_date', 'listed', 'telling_days',
-            where="telling_state in ('superseded', 'voided')",
-            records='tellings', input_tokens='input_tokens', output_tokens='output_tokens', list_cost='list_cost',
-        )
-    }}
-
-    union all
-    {{ side('calls_to_task_days', 'usage_date', 'in', 'usage_days', **call_amounts()) }}
-    union all
-    {{ side('calls_to_task_days', 'usage_date', 'out', 'task_days', **call_amounts()) }}
-
-    union all
-    {{ side('task_days_to_tasks', "'ledger'", 'in', 'task_days', **call_amounts()) }}
-    union all
-    {{ side('task_days_to_tasks', "'ledger'", 'out', 'tasks', **call_amounts()) }}
-    union all
-    {{ side('task_days_to_tasks', "'ledger'", 'listed', 'task_days', where='task_id is null', **call_amounts()) }}
-
-    union all
-    {{ side('calls_to_usage_daily', 'usage_date', 'in', 'usage_days', **call_amounts()) }}
-    union all
-    {{ side('calls_to_usage_daily', 'usage_date', 'out', 'usage_daily', **call_amounts()) }}
-
-    union all
-    {{ side('calls_to_chargeback_by_team', 'billing_period_start', 'in', 'usage_days', **call_amounts()) }}
-    union all
-    {{ side('calls_to_chargeback_by_team', 'billing_period_start', 'out', 'chargeback_by_team', **call_amounts()) }}
-
-    union all
-    {{ side('calls_to_chargeback_by_workflow', 'billing_period_start', 'in', 'usage_days', **call_amounts()) }}
-    union all
-    {{
-        side(
-            'calls_to_chargeback_by_workflow', 'billing_period_start', 'out', 'chargeback_by_workflow',
-            **call_amounts()
-        )
-    }}
+    {% endif %}
+    {%- endfor %}
+    {%- endfor %}
+    {%- endfor %}
 
 ),
 
@@ -248,6 +222,7 @@ amounts as (
 
     select
         sides.hand_over,
+        sides.scope_kind,
         sides.scope,
         measures.measure,
         sides.side,
@@ -268,6 +243,7 @@ handed_over as (
 
     select
         hand_over,
+        scope_kind,
         scope,
         measure,
         cast(coalesce(sum(amount) filter (where side = 'in'), 0) as decimal(38, 12)) as amount_in,
@@ -284,6 +260,7 @@ handed_over as (
 
 select
     hand_over,
+    scope_kind,
     scope,
     measure,
     amount_in,
