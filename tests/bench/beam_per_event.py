@@ -118,8 +118,11 @@ def main() -> None:
             | beam.CombinePerKey(sum)
             | beam.Map(
                 lambda pair, window=beam.DoFn.WindowParam: {
-                    "minute": int(window.start), "team": pair[0][0], "model": pair[0][1], "cost": pair[1],
-                }  # fmt: skip
+                    "minute": int(window.start),
+                    "team": pair[0][0],
+                    "model": pair[0][1],
+                    "cost": pair[1],
+                }
             )
             | "Sums" >> WriteToParquet(f"{arguments.out}/sums", SUMS, file_name_suffix=".parquet")
         )

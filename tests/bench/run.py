@@ -38,7 +38,9 @@ def say(message: str) -> None:
 
 def run(command: list[str], *, cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
     """Run a command and return what it printed; end the benchmark with its errors when it fails."""
-    done = subprocess.run(command, cwd=cwd, env=os.environ | (environment or {}), capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | (environment or {}), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return done.stdout

@@ -55,7 +55,8 @@ def _totals(lake: Path) -> dict[str, object]:
     files = f"read_parquet('{lake}/usage/*/*.parquet')"
     once = f"(select distinct on (source, event_id) * from {files})"
     found = duckdb.sql(
-        f"select count(*), sum(input_tokens + output_tokens)::bigint, (sum(list_cost) * 1000000000000)::hugeint::varchar, "
+        "select count(*), sum(input_tokens + output_tokens)::bigint, "
+        "(sum(list_cost) * 1000000000000)::hugeint::varchar, "
         f"count(*) filter (owner_team is not null) from {once}"
     ).fetchone()
     if found is None:

@@ -24,7 +24,7 @@ from tollbook.formats.fast_json import FastJsonReader, plausible, reading_type, 
 from tollbook.formats.reasons import UNPARSED_REASONS
 from tollbook.formats.strict_json import MAX_RECORD_BYTES, StrictEvent, parse_document, read_fields, scrub
 
-BLOCK_RECORDS = 8192
+BLOCK_RECORDS = 40_960
 _STRICT_BELOW = 33
 _MAX_UNKNOWN_NAMES = 100
 _MAX_NAME = 64

@@ -55,7 +55,7 @@ def tasks(facts: Facts) -> str:
     heads = ["Task", "Workflow", "Team", "Began, UTC", "#Calls", "#Agents", "#Tokens", "#List cost"]
     lines = [
         _line(
-            f'<td class="name mono">{name(each.task_id)}</td>',
+            f'<td class="name mono id">{name(each.task_id)}</td>',
             f'<td class="name">{name(each.workflow)}</td>',
             f'<td class="name">{name(each.team)}</td>',
             f"<td>{each.started_at:%Y-%m-%d&nbsp;%H:%M}</td>",
@@ -119,7 +119,7 @@ def balance(hand_overs: Sequence[HandOver]) -> str:
             lines.append(
                 _line(
                     first,
-                    f"<td>{label}</td>",
+                    f'<td class="measure">{label}</td>',
                     _number(show(amount_in)),
                     _number(show(amount_out - listed)),
                     _number(show(listed) if listed else "–", "soft"),
@@ -171,7 +171,7 @@ def _charge_line(first: str, charge: Charge, of_all: Cost, row_class: str) -> st
         f'<th scope="row" class="name">{first}</th>',
         *(_number(wording.usd(cost) if cost is not None else "–") for cost in charge.costs),
         _number(wording.usd(charge.list_cost), "sum"),
-        f'<td class="n share">{bar}{escape(part_text)}</td>',
+        f'<td class="n"><div class="share">{bar}<span>{escape(part_text)}</span></div></td>',
         _number(wording.whole(charge.calls)),
         _number(wording.tokens(charge.total_tokens)),
         _number(wording.whole(charge.unpriced_calls) if charge.unpriced_calls else "–"),

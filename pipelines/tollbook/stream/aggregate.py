@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,6 +13,8 @@ from tollbook.contracts import contract
 from tollbook.stream.ranges import ChunkOrigin
 
 KEYS = ("event_minute", "owner_team", "owner_cost_center", "workflow", "agent", "provider", "model")
+_READ = ("occurred_at", *KEYS[1:], "input_tokens", "output_tokens", "cost_basis", "list_cost")
+_LARGEST_KEY = 2**62
 SUMS = ("calls", "unpriced_calls", "unpriced_tokens", "input_tokens", "output_tokens", "list_cost")
 
 
@@ -37,7 +40,7 @@ def sum_by_minute(events: pa.RecordBatch) -> pa.RecordBatch:
     """Return `usage_minute/v1` of rated events, shape (n_groups,)."""
     counted = pc.and_(pc.invert(events.column("stream_repeat")), pc.not_equal(events.column("action"), "void"))
     if not pc.all(counted).as_py():
-        events = events.filter(counted)
+        events = events.select(list(_READ)).filter(counted)
     rows = events.num_rows
     minute = pc.floor_temporal(events.column("occurred_at"), unit="minute")
     inputs = events.column("input_tokens").fill_null(0)
@@ -62,10 +65,33 @@ def fold(partials: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def _sum(rows: pa.Table) -> pa.RecordBatch:
-    """Return sums by key. They cannot wrap: counts are at most 1e9 an event, and costs have 38 digits."""
+    """Return sums by key. They cannot wrap: counts are at most 1e9 an event, and costs have 38 digits.
+
+    The keys are combined into one integer first: grouping by that is several times faster than by seven texts.
+    """
     schema = contract("usage_minute").arrow_schema
-    grouped = rows.group_by(list(KEYS), use_threads=False).aggregate([(name, "sum") for name in SUMS])
-    renamed = grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])
-    ordered = renamed.select(schema.names).cast(schema).combine_chunks()
-    batches = ordered.to_batches()
-    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=schema)
+    if not rows.num_rows:
+        return pa.RecordBatch.from_pylist([], schema=schema)
+    numbered = rows.select(list(SUMS)).append_column("key", pa.array(_combined_keys(rows)))
+    numbered = numbered.append_column("row", pa.array(np.arange(rows.num_rows)))
+    sums = [(name, "sum") for name in SUMS]
+    grouped = numbered.group_by("key", use_threads=False).aggregate([*sums, ("row", "min")])
+    keys = rows.select(list(KEYS)).take(grouped["row_min"])
+    columns = [keys[name] for name in KEYS] + [grouped[f"{name}_sum"] for name in SUMS]
+    summed = pa.table(columns, names=[*KEYS, *SUMS]).select(schema.names).cast(schema)
+    return summed.combine_chunks().to_batches()[0]
+
+
+def _combined_keys(rows: pa.Table) -> np.ndarray:
+    """Return one integer for each row, equal where all keys are equal. Shape (n,)."""
+    combined = np.zeros(rows.num_rows, np.int64)
+    size = 1
+    for name in KEYS:
+        encoded = rows[name].combine_chunks().dictionary_encode(null_encoding="encode")
+        values = max(len(encoded.dictionary), 1)
+        if size > _LARGEST_KEY // values:
+            distinct, combined = np.unique(combined, return_inverse=True)
+            size = len(distinct)
+        combined = combined * values + encoded.indices.to_numpy()
+        size *= values
+    return combined

@@ -28,10 +28,12 @@ from tollbook.warehouse.publish import Publication, current_version, is_publishe
 from tollbook.warehouse.state import (
     Progress,
     WarehouseFolder,
-    begin_remake,
+    begin_build,
     finish_build,
-    open_private,
+    open_ledger,
+    open_marts,
     read_progress,
+    stamped_build,
     take_commits,
 )
 
@@ -91,13 +93,13 @@ def build(
     folder = WarehouseFolder.of(settings)
     digest = project_digest()
     with build_lock(folder, tell):
-        with open_private(folder) as private:
-            new_files = _take(settings, folder, private, tell)
-            plan = _plan(settings, folder, private, full_refresh=full_refresh, digest=digest, tell=tell)
-        compared = _make_marts(folder, plan, digest, tell) if plan is not None else 0
-        with open_private(folder) as private:
-            progress = read_progress(private)
-        version = _publish(settings, progress, tell, clock()) if publish else None
+        with open_ledger(folder) as ledger:
+            new_files = _take(settings, folder, ledger, tell)
+            plan = _plan(settings, folder, ledger, full_refresh=full_refresh, digest=digest, tell=tell)
+        compared = _make_marts(folder, plan, digest, tell, clock()) if plan is not None else 0
+        with open_ledger(folder) as ledger:
+            progress = read_progress(ledger)
+        version = _publish(settings, progress, tell) if publish else None
     return BuildResult(
         built_commit=progress.built_commit,
         new_files=new_files,
@@ -109,24 +111,19 @@ def build(
     )
 
 
-def publish_build(
-    settings: Settings,
-    *,
-    tell: Tell = lambda _: None,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Publication:
+def publish_build(settings: Settings, *, tell: Tell = lambda _: None) -> Publication:
     """Publish the last good build, whether it is published already or not.
 
     Raises:
         WarehouseStateError: There is no good build.
     """
     with build_lock(WarehouseFolder.of(settings), tell):
-        return publish_marts(settings, now=clock())
+        return publish_marts(settings)
 
 
-def _take(settings: Settings, folder: WarehouseFolder, private: duckdb.DuckDBPyConnection, tell: Tell) -> int:
+def _take(settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, tell: Tell) -> int:
     """Let the files of new commits through the gate; return how many passed."""
-    progress = read_progress(private)
+    progress = read_progress(ledger)
     newest = newest_commit(settings.lake)
     if newest < progress.taken_commit:
         raise WarehouseStateError(
@@ -136,38 +133,37 @@ def _take(settings: Settings, folder: WarehouseFolder, private: duckdb.DuckDBPyC
     manifests = list(commits_after(settings.lake, progress.taken_commit))
     if not manifests:
         return 0
-    measured = measure_files(settings.lake, manifests)
+    measured = measure_files(folder, settings.lake, manifests)
     tell(f"gate: {len(measured)} new files of commits {manifests[0].commit} to {manifests[-1].commit}")
     judge(measured, folder.gate)
-    take_commits(private, after=progress.taken_commit, manifests=manifests, files=lake_files_table(measured))
+    take_commits(ledger, after=progress.taken_commit, manifests=manifests, files=lake_files_table(measured))
     return len(measured)
 
 
 def _plan(
     settings: Settings,
     folder: WarehouseFolder,
-    private: duckdb.DuckDBPyConnection,
+    ledger: duckdb.DuckDBPyConnection,
     *,
     full_refresh: bool,
     digest: str,
     tell: Tell,
 ) -> Plan | None:
     """Write the plan and return it; None when the marts hold everything already."""
-    progress = read_progress(private)
-    index_keys(folder, private, settings.lake, taken_commit=progress.taken_commit)
-    is_full = full_refresh or _needs_refresh(progress, digest, tell)
+    progress = read_progress(ledger)
+    index_keys(folder, ledger, settings.lake, taken_commit=progress.taken_commit)
+    is_full = full_refresh or _needs_refresh(folder, progress, digest, tell)
     if not is_full and progress.built_commit == progress.taken_commit:
         tell("nothing new in the lake")
         return None
-    plan = make_plan(folder, private, settings.lake, progress, is_full=is_full)
+    plan = make_plan(folder, ledger, settings.lake, progress, is_full=is_full)
     write_plan(folder, plan)
-    if is_full:
-        begin_remake(private)
+    begin_build(ledger, is_full=is_full)
     tell(f"plan: {len(plan.event_dates)} event dates from {sum(f['role'] == 'usage' for f in plan.files) - 1} files")
     return plan
 
 
-def _needs_refresh(progress: Progress, digest: str, tell: Tell) -> bool:
+def _needs_refresh(folder: WarehouseFolder, progress: Progress, digest: str, tell: Tell) -> bool:
     if progress.build_number == 0:
         return True
     if progress.remake:
@@ -176,30 +172,35 @@ def _needs_refresh(progress: Progress, digest: str, tell: Tell) -> bool:
     if progress.project_digest != digest:
         tell("the models have changed: every date is made anew")
         return True
+    with open_marts(folder) as marts:
+        stamp = stamped_build(marts)
+    if stamp is None or stamp[0] not in {progress.build_number, progress.build_number + 1}:
+        tell("the marts are not those of the ledger: every date is made anew")
+        return True
     return False
 
 
-def _make_marts(folder: WarehouseFolder, plan: Plan, digest: str, tell: Tell) -> int:
+def _make_marts(folder: WarehouseFolder, plan: Plan, digest: str, tell: Tell, now: datetime) -> int:
     """Run dbt and let the book pass only when it balances; return the number of amounts compared."""
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if plan.is_full:
         arguments.append("--full-refresh")
     failures = run_dbt(folder, arguments, tell=tell)
-    with open_private(folder) as private:
+    with open_ledger(folder) as ledger, open_marts(folder) as marts:
         if not failures or any(failure.name == _BALANCE_TEST for failure in failures):
-            compared = check_balance(private)
+            compared = check_balance(marts)
         if failures:
             raise BuildFailedError(_failure_message(folder, failures))
-        finish_build(private, built_commit=plan.target_commit, project_digest=digest)
+        finish_build(ledger, marts, built_commit=plan.target_commit, project_digest=digest, now=now)
     tell(f"balance: {compared} amounts handed over, all equal")
     return compared
 
 
-def _publish(settings: Settings, progress: Progress, tell: Tell, now: datetime) -> str | None:
+def _publish(settings: Settings, progress: Progress, tell: Tell) -> str | None:
     """Publish the last good build, unless it is published already; return the version."""
     if is_published(settings.serve, progress.build_number):
         return current_version(settings.serve)
-    publication = publish_marts(settings, now=now)
+    publication = publish_marts(settings)
     tell(f"published {publication.version}")
     return publication.version
 

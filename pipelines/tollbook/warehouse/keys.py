@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from tollbook.warehouse.state import WarehouseFolder
+from tollbook.warehouse.state import WarehouseFolder, open_database
 
 SAME_CALL_DAYS = 35
 """Two event dates of one id that lie further apart are two calls. dbt's variable `same_call_days` is the same."""
@@ -34,21 +34,21 @@ class CrossDates:
     keys: pa.Table
 
 
-def index_keys(folder: WarehouseFolder, private: duckdb.DuckDBPyConnection, lake: Path, *, taken_commit: int) -> None:
+def index_keys(folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, lake: Path, *, taken_commit: int) -> None:
     """Bring the index up to `taken_commit`.
 
     Args:
         folder: The warehouse.
-        private: The private file, which names the usage files of each commit.
+        ledger: Names the usage files of each commit.
         lake: Folder of the lake.
         taken_commit: Newest commit whose files passed the gate.
     """
-    with duckdb.connect(folder.keys) as index:
+    with open_database(folder, folder.keys) as index:
         _make_index(index)
         indexed, version = index.execute("select indexed_commit, hash_of from progress").fetchall()[0]
         if version != duckdb.__version__ or indexed > taken_commit:
             indexed = 0
-        pending = private.execute(
+        pending = ledger.execute(
             """
             select path, commit_number, event_date
             from book.lake_files
@@ -86,7 +86,7 @@ def find_cross_dates(folder: WarehouseFolder, *, built_commit: int, pending_date
         built_commit: Newest commit that the marts hold.
         pending_dates: Event dates of the files after it.
     """
-    with duckdb.connect(folder.keys, read_only=True) as index:
+    with open_database(folder, folder.keys, read_only=True) as index:
         index.execute("create temporary table chosen (event_date date)")
         index.execute("create temporary table found (call_key ubigint, event_date date)")
         _choose(index, pending_dates)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from tollbook.contracts import contract
 from tollbook.lake.layout import REJECTS, USAGE, USAGE_MINUTE
 from tollbook.lake.manifest import FileEntry, Manifest
-from tollbook.warehouse.state import LAKE_FILES, pico_to_usd
+from tollbook.warehouse.state import LAKE_FILES, WarehouseFolder, limits, pico_to_usd
 
 RECORD_OF = {USAGE: "usage_record", USAGE_MINUTE: "usage_minute", REJECTS: "rejected_record"}
 """Tables of the lake that the warehouse takes, and the contract of their rows."""
@@ -75,7 +75,7 @@ class FileMeasures:
         return whole and self.columns_off == 0 and self.rows == self.told.rows
 
 
-def measure_files(lake: Path, manifests: Sequence[Manifest]) -> list[FileMeasures]:
+def measure_files(folder: WarehouseFolder, lake: Path, manifests: Sequence[Manifest]) -> list[FileMeasures]:
     """Measure the files that `manifests` name, of the tables that the warehouse takes.
 
     Rows are looked at only when every file is whole; otherwise the gate refuses them anyway.
@@ -90,7 +90,7 @@ def measure_files(lake: Path, manifests: Sequence[Manifest]) -> list[FileMeasure
         list(readers.map(_measure_footer, files))
     if all(each.is_whole for each in files):
         for query, chosen in _queries(files):
-            _measure_rows(query, chosen)
+            _measure_rows(folder, query, chosen)
     return files
 
 
@@ -145,7 +145,7 @@ def _queries(files: Sequence[FileMeasures]) -> Iterable[tuple[str, list[FileMeas
             yield _ROWS_QUERIES[table], chosen
 
 
-def _measure_rows(query: str, files: Sequence[FileMeasures]) -> None:
+def _measure_rows(folder: WarehouseFolder, query: str, files: Sequence[FileMeasures]) -> None:
     """Take the measures of the rows of several files at once; where one cannot be read, find out which."""
     by_path = {str(file.path): file for file in files}
     told = pa.table(
@@ -158,7 +158,7 @@ def _measure_rows(query: str, files: Sequence[FileMeasures]) -> None:
             "told_next": pa.array([file.told.next_offset for file in files], pa.int64()),
         }
     )
-    with duckdb.connect() as connection:
+    with duckdb.connect(config=limits(folder)) as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.register("told", told)
         try:
@@ -174,7 +174,7 @@ def _measure_rows(query: str, files: Sequence[FileMeasures]) -> None:
                 _keep(by_path[values.pop("filename")], values)
             return
     for file in files:
-        _measure_rows(query, [file])
+        _measure_rows(folder, query, [file])
 
 
 def _keep(file: FileMeasures, values: dict[str, Any]) -> None:

@@ -47,20 +47,20 @@ class Plan:
 
 
 def make_plan(
-    folder: WarehouseFolder, private: duckdb.DuckDBPyConnection, lake: Path, progress: Progress, *, is_full: bool
+    folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, lake: Path, progress: Progress, *, is_full: bool
 ) -> Plan:
     """Return what the next build has to do; the index of keys must be up to date.
 
     Args:
         folder: The warehouse.
-        private: The private file.
+        ledger: Names the files.
         lake: Folder of the lake.
         progress: How far the warehouse has come.
         is_full: Make every date, whatever was built.
     """
     built = 0 if is_full else progress.built_commit
     pending = _dates(
-        private.execute(
+        ledger.execute(
             """
             select distinct event_date from book.lake_files
             where table_name = 'usage' and commit_number > ? order by event_date
@@ -72,9 +72,9 @@ def make_plan(
     planned = sorted({*pending, *cross.touched})
     elsewhere = sorted(set(cross.keys["event_date"].to_pylist()) - set(planned))
     files = [
-        *_contract_files(folder, private),
-        *_files_of(private, lake, "usage", planned),
-        *_files_of(private, lake, "usage_elsewhere", elsewhere),
+        *_contract_files(folder, ledger),
+        *_files_of(ledger, lake, "usage", planned),
+        *_files_of(ledger, lake, "usage_elsewhere", elsewhere),
     ]
     return Plan(is_full, built, progress.taken_commit, tuple(planned), tuple(files), cross)
 
@@ -94,10 +94,10 @@ def write_plan(folder: WarehouseFolder, plan: Plan) -> None:
 
 
 def _files_of(
-    private: duckdb.DuckDBPyConnection, lake: Path, role: str, dates: Sequence[date]
+    ledger: duckdb.DuckDBPyConnection, lake: Path, role: str, dates: Sequence[date]
 ) -> Iterable[dict[str, Any]]:
-    private.register("wanted", pa.table({"event_date": pa.array(dates, pa.date32())}))
-    rows = private.execute(
+    ledger.register("wanted", pa.table({"event_date": pa.array(dates, pa.date32())}))
+    rows = ledger.execute(
         """
         select lake_files.schema_version, lake_files.commit_number, lake_files.path
         from book.lake_files
@@ -106,15 +106,15 @@ def _files_of(
         order by lake_files.commit_number, lake_files.path
         """
     ).fetchall()
-    private.unregister("wanted")
+    ledger.unregister("wanted")
     return [_file(role, version, commit, lake / path) for version, commit, path in rows]
 
 
-def _contract_files(folder: WarehouseFolder, private: duckdb.DuckDBPyConnection) -> Iterable[dict[str, Any]]:
+def _contract_files(folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection) -> Iterable[dict[str, Any]]:
     """Return an empty file for each version of the contract in the lake: its columns and types stand first."""
     versions = {1} | {
         version
-        for (version,) in private.execute(
+        for (version,) in ledger.execute(
             "select distinct schema_version from book.lake_files where table_name = 'usage'"
         ).fetchall()
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -59,17 +60,17 @@ def project_digest() -> str:
 def run_dbt(folder: WarehouseFolder, arguments: Sequence[str], *, tell: Tell | None = None) -> tuple[NodeFailure, ...]:
     """Run dbt on the warehouse; return the nodes that failed.
 
-    The process holds no lock on the private file afterwards. dbt's own words are in `logs/dbt.log`.
+    The process holds no lock on the databases afterwards. dbt's own words are in `logs/dbt.log`.
 
     Args:
-        folder: The warehouse; its private file and its plan must be there.
+        folder: The warehouse; its databases and its plan must be there.
         arguments: What follows `dbt`, such as `["build", "--exclude-resource-type", "unit_test"]`.
         tell: Hears of each model that was made.
 
     Raises:
         BuildFailedError: dbt could not begin.
     """
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.duckdb import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     _remove_scratch(folder)
@@ -86,6 +87,7 @@ def run_dbt(folder: WarehouseFolder, arguments: Sequence[str], *, tell: Tell | N
         finally:
             DuckDBConnectionManager.close_all_connections()
             gc.collect()  # a cursor that an error keeps alive would keep the file's lock
+            _close_log()
     if result.success:
         return ()
     if result.exception is not None or result.result is None:
@@ -98,7 +100,7 @@ def run_dbt(folder: WarehouseFolder, arguments: Sequence[str], *, tell: Tell | N
     )
 
 
-def column_comments(folder: WarehouseFolder) -> dict[tuple[str, str], tuple[str, dict[str, str]]]:
+def descriptions(folder: WarehouseFolder) -> dict[tuple[str, str], tuple[str, dict[str, str]]]:
     """Return what the last run's project says of each model: (schema, name) to its description and its columns'."""
     manifest: dict[str, Any] = json.loads((folder.target / "manifest.json").read_bytes())
     return {
@@ -132,6 +134,14 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _close_log() -> None:
+    """Close the log file that dbt leaves open."""
+    logger = logging.getLogger("file_log")
+    for handler in logger.handlers[:]:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def _remove_scratch(folder: WarehouseFolder) -> None:

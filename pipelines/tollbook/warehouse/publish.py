@@ -1,4 +1,4 @@
-"""Publish: the marts are copied into a file of their own, and the name that readers open is swapped to it.
+"""Publish: the file of the marts is copied, and the name that readers open is swapped to the copy.
 
 Readers never meet the file that a build writes to, so builds and reads do not wait for each other. A reader that
 opened an older version goes on reading it. `CURRENT` names the version; `tollbook.duckdb` is a link to it.
@@ -7,26 +7,22 @@ opened an older version goes on reading it. `CURRENT` names the version; `tollbo
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
+from duckdb import DuckDBPyConnection
 
 from tollbook.errors import WarehouseStateError
 from tollbook.lake.manifest import sync_folder, write_synced
 from tollbook.settings import Settings
-from tollbook.warehouse.project import column_comments
-from tollbook.warehouse.state import WarehouseFolder, open_private, read_progress
+from tollbook.warehouse.project import descriptions
+from tollbook.warehouse.state import WarehouseFolder, open_ledger, open_marts, read_progress, stamped_build
 
 PUBLISHED = "tollbook.duckdb"
 CURRENT = "CURRENT"
-PRIVATE_SCHEMAS = ("book", "intermediate", "main")
-"""Schemas of the private file that are not for readers."""
-
-_STORAGE = "v1.2.0"
-"""Storage version of the published file: DuckDB from 1.2 on can read it."""
 
 _KEPT_VERSIONS = 5
 _TEMPORARY_PREFIX = ".new-"
@@ -40,44 +36,50 @@ class Publication:
         version: Name of its file.
         build_number: Build that made the marts.
         built_commit: Newest commit of the lake that they hold.
-        published_at: When it was published, UTC.
+        built_at: When they were made, UTC.
     """
 
     version: str
     build_number: int
     built_commit: int
-    published_at: datetime
+    built_at: datetime
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts for JSON."""
         return asdict(self)
 
 
-def publish_marts(settings: Settings, *, now: datetime) -> Publication:
+def publish_marts(settings: Settings) -> Publication:
     """Publish what the last good build made; return the version. The caller holds the build's lock.
 
-    A kill at any moment leaves the version before or this one whole; publishing again makes the same version anew.
+    A kill at any moment leaves the version before or this one, whole; publishing again makes the same version anew.
 
     Raises:
-        WarehouseStateError: There is no good build, or the last one did not end well.
+        WarehouseStateError: There is no good build, or a later one changed the marts and did not end well.
     """
     folder = WarehouseFolder.of(settings)
-    serve = settings.serve
-    serve.mkdir(parents=True, exist_ok=True)
-    _sweep(serve)
-    with open_private(folder) as private:
-        progress = read_progress(private)
-        if progress.build_number == 0 or progress.remake:
-            raise WarehouseStateError("expected a build that ended well, found none: run `tollbook warehouse build`")
-        version = f"tollbook-{progress.build_number:010d}-c{progress.built_commit:012d}.duckdb"
-        publication = Publication(version, progress.build_number, progress.built_commit, now.astimezone(UTC))
-        temporary = serve / f"{_TEMPORARY_PREFIX}{version}"
-        _copy_marts(private, folder, temporary, publication)
+    settings.serve.mkdir(parents=True, exist_ok=True)
+    _sweep(settings.serve)
+    with open_ledger(folder) as ledger:
+        progress = read_progress(ledger)
+    with open_marts(folder) as marts:
+        stamp = stamped_build(marts)
+        if stamp is None or not progress.whole or stamp[0] != progress.build_number:
+            raise WarehouseStateError(
+                f"expected marts in {folder.marts} as a build finished them, found none or a build that did not end "
+                "well: run `tollbook warehouse build`"
+            )
+        _describe(marts, folder)
+        marts.execute("checkpoint")
+    number, commit, at = stamp
+    version = f"tollbook-{number:010d}-c{commit:012d}.duckdb"
+    temporary = settings.serve / f"{_TEMPORARY_PREFIX}{version}"
+    shutil.copyfile(folder.marts, temporary)
     _sync(temporary)
-    temporary.replace(serve / version)
-    point_to(serve, version)
-    _remove_old(serve, keep=version)
-    return publication
+    temporary.replace(settings.serve / version)
+    point_to(settings.serve, version)
+    _remove_old(settings.serve, keep=version)
+    return Publication(version, number, commit, at)
 
 
 def point_to(serve: Path, version: str) -> None:
@@ -109,39 +111,18 @@ def is_published(serve: Path, build_number: int) -> bool:
     return (serve / version).is_file() and link.is_symlink() and link.readlink() == Path(version)
 
 
-def _copy_marts(
-    private: duckdb.DuckDBPyConnection, folder: WarehouseFolder, path: Path, publication: Publication
-) -> None:
-    private.execute(f"attach '{_quoted(path)}' as published (storage_version '{_STORAGE}')")
-    private.execute("begin")
-    tables = private.execute(
-        """
-        select schema_name, table_name from duckdb_tables()
-        where database_name = current_database() and not list_contains(?, schema_name) and not temporary
-        order by all
-        """,
-        [list(PRIVATE_SCHEMAS)],
-    ).fetchall()
-    comments = column_comments(folder)
-    for schema, table in tables:
-        name = f'published."{schema}"."{table}"'
-        private.execute(f'create schema if not exists published."{schema}"')
-        private.execute(f'create table {name} as from "{schema}"."{table}"')
-        description, columns = comments.get((schema, table), ("", {}))
-        private.execute(f"comment on table {name} is '{_quoted(description)}'")
+def _describe(marts: DuckDBPyConnection, folder: WarehouseFolder) -> None:
+    """Write the project's descriptions as comments where there are none, for people who browse the file."""
+    bare = marts.execute("select schema_name, table_name from duckdb_tables() where comment is null").fetchall()
+    if not bare:
+        return
+    known = descriptions(folder) | {("audit", "publication"): ("One row: the build that made this file.", {})}
+    for schema, table in bare:
+        name = f'"{schema}"."{table}"'
+        description, columns = known.get((schema, table), ("", {}))
+        marts.execute(f"comment on table {name} is {_literal(description)}")
         for column, text in columns.items():
-            private.execute(f"""comment on column {name}."{column}" is '{_quoted(text)}'""")
-    private.execute(
-        """
-        create table published.audit.publication as
-        select ? as version, ?::bigint as build_number, ?::bigint as built_commit, ?::timestamptz as published_at
-        """,
-        [publication.version, publication.build_number, publication.built_commit, publication.published_at],
-    )
-    private.execute("comment on table published.audit.publication is 'One row: which build this file holds.'")
-    private.execute("commit")
-    private.execute("checkpoint published")
-    private.execute("detach published")
+            marts.execute(f'comment on column {name}."{column}" is {_literal(text)}')
 
 
 def _sweep(serve: Path) -> None:
@@ -166,5 +147,5 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _quoted(text: object) -> str:
-    return str(text).replace("'", "''")
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,9 +1,10 @@
-"""The private warehouse file and what it remembers of the lake.
+"""The databases of the warehouse, and what it remembers of the lake.
 
-Schema `book` holds what no model makes: the files that passed the gate, the running totals of the newest commit taken,
-and how far the build has come. `taken_commit` moves when new files have passed the gate, `built_commit` only when
-marts of all their dates are made and balance. So a build that dies leaves dates that are taken but not built, and the
-next one makes them again.
+`tollbook.duckdb` holds the marts and nothing else, so that publishing is a copy of the file. `ledger.duckdb` holds the
+daily sums that marts are made of and, in schema `book`, what no model makes: the files that passed the gate, the
+running totals of the newest commit taken, and how far the build has come. `taken_commit` moves when new files have
+passed the gate, `built_commit` only when marts of all their dates are made and balance. So a build that dies leaves
+dates that are taken but not built, and the next one makes them again.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+from duckdb import DuckDBPyConnection
 
 from tollbook.errors import WarehouseStateError
 from tollbook.lake.manifest import Manifest, PartitionTotals
@@ -66,6 +69,10 @@ PARTITION_TOTALS = pa.schema(
 )
 """Columns of `book.partition_totals`, one row a Kafka partition."""
 
+MEMORY_LIMIT = "4GB"
+PUBLISHED_STORAGE = "v1.2.0"
+"""Storage version of the marts: DuckDB from 1.2 on can read the file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -76,6 +83,7 @@ class Progress:
         built_commit: Newest commit whose dates are all in the marts; 0 for none.
         build_number: Number of the last build that ended well; 0 for none.
         project_digest: Digest of the dbt project that made the marts; empty for none.
+        whole: Whether the marts are those of the last good build, and not changed by one that did not end well.
         remake: Whether a full refresh was begun and did not end.
     """
 
@@ -83,6 +91,7 @@ class Progress:
     built_commit: int
     build_number: int
     project_digest: str
+    whole: bool
     remake: bool
 
 
@@ -98,9 +107,14 @@ class WarehouseFolder:
         return cls(settings.warehouse)
 
     @property
-    def file(self) -> Path:
-        """The private warehouse file."""
+    def marts(self) -> Path:
+        """The marts, before they are published."""
         return self.root / "tollbook.duckdb"
+
+    @property
+    def ledger(self) -> Path:
+        """What was taken from the lake, and its daily sums."""
+        return self.root / "ledger.duckdb"
 
     @property
     def scratch(self) -> Path:
@@ -111,6 +125,11 @@ class WarehouseFolder:
     def keys(self) -> Path:
         """Index of call keys by event date."""
         return self.root / "keys.duckdb"
+
+    @property
+    def spill(self) -> Path:
+        """Where a query that is larger than memory goes on."""
+        return self.root / "spill"
 
     @property
     def plan(self) -> Path:
@@ -139,31 +158,52 @@ class WarehouseFolder:
 
 
 @contextmanager
-def open_private(folder: WarehouseFolder, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the private warehouse file, times in UTC; make its bookkeeping tables where they are absent."""
+def open_database(folder: WarehouseFolder, path: Path, *, read_only: bool = False) -> Iterator[DuckDBPyConnection]:
+    """Open one database of the warehouse, times in UTC, memory bounded."""
     folder.root.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect(folder.file, read_only=read_only) as connection:
+    with duckdb.connect(path, read_only=read_only, config=limits(folder)) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        if not read_only:
-            _make_book(connection)
         yield connection
 
 
-def read_progress(connection: duckdb.DuckDBPyConnection) -> Progress:
+def limits(folder: WarehouseFolder) -> dict[str, str | bool | int | float | list[str]]:
+    """Return what bounds a connection: memory, and the folder where it goes on when that is full."""
+    return {"memory_limit": MEMORY_LIMIT, "temp_directory": str(folder.spill)}
+
+
+@contextmanager
+def open_ledger(folder: WarehouseFolder) -> Iterator[DuckDBPyConnection]:
+    """Open the ledger; make its bookkeeping tables where they are absent."""
+    with open_database(folder, folder.ledger) as connection:
+        _make_book(connection)
+        yield connection
+
+
+@contextmanager
+def open_marts(folder: WarehouseFolder, *, read_only: bool = False) -> Iterator[DuckDBPyConnection]:
+    """Open the marts; make the file where it is absent, in a storage version that older DuckDB clients read."""
+    if not folder.marts.exists():
+        folder.root.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect() as connection:
+            path = str(folder.marts).replace("'", "''")
+            connection.execute(f"attach '{path}' as marts (storage_version '{PUBLISHED_STORAGE}')")
+    with open_database(folder, folder.marts, read_only=read_only) as connection:
+        yield connection
+
+
+def read_progress(connection: DuckDBPyConnection) -> Progress:
     """Return how far the warehouse has come."""
     (row,) = connection.execute(
-        "select taken_commit, built_commit, build_number, project_digest, remake from book.progress"
+        "select taken_commit, built_commit, build_number, project_digest, whole, remake from book.progress"
     ).fetchall()
     return Progress(*row)
 
 
-def take_commits(
-    connection: duckdb.DuckDBPyConnection, *, after: int, manifests: Sequence[Manifest], files: pa.Table
-) -> None:
+def take_commits(connection: DuckDBPyConnection, *, after: int, manifests: Sequence[Manifest], files: pa.Table) -> None:
     """Remember files that passed the gate and the totals of their newest commit, in one transaction.
 
     Args:
-        connection: The private file.
+        connection: The ledger.
         after: Newest commit taken before.
         manifests: The commits after it, in order; nothing happens without any.
         files: Their files, `LAKE_FILES`, shape (n_files,).
@@ -191,19 +231,41 @@ def take_commits(
     connection.unregister("new_totals")
 
 
-def begin_remake(connection: duckdb.DuckDBPyConnection) -> None:
-    """Remember that every date is being made anew, so that a build which dies halfway is not taken for whole."""
-    connection.execute("update book.progress set remake = true")
+def begin_build(connection: DuckDBPyConnection, *, is_full: bool) -> None:
+    """Remember that the marts are about to change, so that a build which dies halfway is not taken for whole."""
+    connection.execute("update book.progress set whole = false, remake = remake or ?", [is_full])
 
 
-def finish_build(connection: duckdb.DuckDBPyConnection, *, built_commit: int, project_digest: str) -> int:
-    """Remember that the marts hold everything up to `built_commit`; return the number of the build."""
-    ((number,),) = connection.execute(
-        "update book.progress set built_commit = ?, build_number = build_number + 1, project_digest = ?,"
-        " remake = false returning build_number",
-        [built_commit, project_digest],
-    ).fetchall()
-    return int(number)
+def finish_build(
+    ledger: DuckDBPyConnection, marts: DuckDBPyConnection, *, built_commit: int, project_digest: str, now: datetime
+) -> None:
+    """Remember that the marts hold everything up to `built_commit`.
+
+    The marts are stamped first. Between the two they are one build ahead of the ledger, which the next build mends.
+    """
+    number = read_progress(ledger).build_number + 1
+    marts.execute("create schema if not exists audit")
+    marts.execute(
+        """
+        create or replace table audit.publication as
+        select ?::bigint as build_number, ?::bigint as built_commit, ?::timestamptz as built_at
+        """,
+        [number, built_commit, now],
+    )
+    ledger.execute(
+        "update book.progress set built_commit = ?, build_number = ?, project_digest = ?, whole = true, remake = false",
+        [built_commit, number, project_digest],
+    )
+
+
+def stamped_build(marts: DuckDBPyConnection) -> tuple[int, int, datetime] | None:
+    """Return number, commit and time of the build that made the marts; None for marts that no build finished."""
+    try:
+        rows = marts.execute("select build_number, built_commit, built_at from audit.publication").fetchall()
+    except duckdb.CatalogException:
+        return None
+    number, commit, at = rows[0]
+    return int(number), int(commit), at
 
 
 def pico_to_usd(pico: Sequence[int]) -> pa.Array:
@@ -225,27 +287,29 @@ def _totals_table(totals: dict[str, dict[int, PartitionTotals]]) -> pa.Table:
     return pa.table(columns, schema=PARTITION_TOTALS)
 
 
-def _make_book(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("create schema if not exists book")
-    for name, schema in (("lake_files", LAKE_FILES), ("partition_totals", PARTITION_TOTALS)):
-        connection.register("shape", schema.empty_table())
-        connection.execute(f"create table if not exists book.{name} as select * from shape")
-        connection.unregister("shape")
-    connection.execute(
-        """
-        create table if not exists book.progress as
-        select
-            0::bigint as taken_commit,
-            0::bigint as built_commit,
-            0::bigint as build_number,
-            '' as project_digest,
-            false as remake
-        """
-    )
+def _make_book(connection: DuckDBPyConnection) -> None:
+    with _transaction(connection):
+        connection.execute("create schema if not exists book")
+        for name, schema in (("lake_files", LAKE_FILES), ("partition_totals", PARTITION_TOTALS)):
+            connection.register("shape", schema.empty_table())
+            connection.execute(f"create table if not exists book.{name} as select * from shape")
+            connection.unregister("shape")
+        connection.execute(
+            """
+            create table if not exists book.progress as
+            select
+                0::bigint as taken_commit,
+                0::bigint as built_commit,
+                0::bigint as build_number,
+                '' as project_digest,
+                true as whole,
+                false as remake
+            """
+        )
 
 
 @contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def _transaction(connection: DuckDBPyConnection) -> Iterator[None]:
     connection.execute("begin")
     try:
         yield

@@ -12,7 +12,7 @@ from tollbook.lake.manifest import newest_commit
 from tollbook.settings import Settings
 from tollbook.warehouse.lock import unless_building
 from tollbook.warehouse.publish import PUBLISHED, current_version
-from tollbook.warehouse.state import WarehouseFolder, open_private, read_progress
+from tollbook.warehouse.state import WarehouseFolder, open_ledger, read_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,10 @@ class WarehouseStatus:
 
     Attributes:
         lake_commit: Newest commit of the lake; 0 for none.
-        built_commit: Newest commit that the private marts hold; None while a build is at work.
+        built_commit: Newest commit that the ledger marts hold; None while a build is at work.
         published_version: File that readers open; None when nothing is published.
         published_commit: Newest commit that it holds.
-        published_at: When it was published, UTC.
+        built_at: When it was made, UTC.
         current: Whether readers see everything that the lake holds.
         balanced: Whether every hand-over of the published book gives out what it took in; None for no book.
         building: Process id of the build at work, None when there is none.
@@ -34,7 +34,7 @@ class WarehouseStatus:
     built_commit: int | None
     published_version: str | None
     published_commit: int | None
-    published_at: datetime | None
+    built_at: datetime | None
     current: bool
     balanced: bool | None
     building: str | None
@@ -57,15 +57,15 @@ def warehouse_status(settings: Settings) -> WarehouseStatus:
     with unless_building(folder) as building:
         if building is not None:
             built = None
-        elif folder.file.exists():
-            with open_private(folder) as private:
-                built = read_progress(private).built_commit
+        elif folder.ledger.exists():
+            with open_ledger(folder) as ledger:
+                built = read_progress(ledger).built_commit
     version = current_version(settings.serve)
     if version is None:
         return WarehouseStatus(lake_commit, built, None, None, None, False, None, building)
     with duckdb.connect((settings.serve / PUBLISHED).resolve(), read_only=True) as published:
         published.execute("set TimeZone = 'UTC'")
-        commit, at = published.execute("select built_commit, published_at from audit.publication").fetchall()[0]
+        commit, at = published.execute("select built_commit, built_at from audit.publication").fetchall()[0]
         ((differences,),) = published.execute(
             "select count(*) from audit.fct_ledger_balance where difference <> 0"
         ).fetchall()
@@ -74,7 +74,7 @@ def warehouse_status(settings: Settings) -> WarehouseStatus:
         built_commit=built,
         published_version=version,
         published_commit=commit,
-        published_at=at,
+        built_at=at,
         current=commit == lake_commit,
         balanced=differences == 0,
         building=building,

@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from tollbook.errors import WarehouseStateError
 from tollbook.warehouse.build import build
-from tollbook.warehouse.state import WarehouseFolder, open_private
+from tollbook.warehouse.state import WarehouseFolder, open_ledger
 
 if TYPE_CHECKING:
     from tests.pipelines.warehouse.conftest import LakeBuilder
@@ -333,8 +334,8 @@ def test_refresh_that_died_is_done_again(lake: LakeBuilder, event: Any) -> None:
     """Half the tables of a full refresh may be of the new kind and half of the old."""
     lake.commit([event("a"), event("b", "2026-06-02")])
     build(lake.settings)
-    with open_private(WarehouseFolder.of(lake.settings)) as private:
-        private.execute("update book.progress set remake = true")
+    with open_ledger(WarehouseFolder.of(lake.settings)) as ledger:
+        ledger.execute("update book.progress set remake = true")
 
     assert build(lake.settings).full_refresh
 
@@ -343,8 +344,8 @@ def test_changed_models_make_every_date_anew(lake: LakeBuilder, event: Any) -> N
     """After an upgrade no mart may hold rows that older models made."""
     lake.commit([event("a")])
     build(lake.settings)
-    with open_private(WarehouseFolder.of(lake.settings)) as private:
-        private.execute("update book.progress set project_digest = 'older'")
+    with open_ledger(WarehouseFolder.of(lake.settings)) as ledger:
+        ledger.execute("update book.progress set project_digest = 'older'")
 
     result = build(lake.settings)
 
