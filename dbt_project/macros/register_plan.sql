@@ -14,13 +14,11 @@
 
         {% do run_query('create schema if not exists scratch.lake') %}
         {% do run_query('create schema if not exists scratch.plan') %}
-        {% do run_query(plan_table('scope', 'is_full, built_commit, target_commit', path)) %}
-        {% do run_query(plan_table('dates', 'unnest(event_dates) as event_date', path)) %}
-        {% do run_query(plan_table('files', 'unnest(files, recursive := true)', path)) %}
-        {% do run_query(
-            "create or replace table scratch.plan.cross_date_keys as "
-            ~ "from read_parquet('" ~ path | replace('plan.json', 'cross_date_keys.parquet') ~ "')"
-        ) %}
+        {% do run_query(plan_table('scope', "read_json('" ~ path ~ "')")) %}
+        {% for name in ('dates', 'files', 'cross_date_keys') %}
+            {% set table = path | replace('plan.json', name ~ '.parquet') %}
+            {% do run_query(plan_table(name, "read_parquet('" ~ table ~ "')")) %}
+        {% endfor %}
         {% for role in ('usage', 'usage_elsewhere') %}
             {% do run_query(run_query(view_of_files(role)).columns[0][0]) %}
         {% endfor %}
@@ -39,20 +37,9 @@
 {% endmacro %}
 
 
-{% macro plan_table(name, columns, path) %}
+{% macro plan_table(name, reader) %}
     create or replace table scratch.plan.{{ name }} as
-    select {{ columns }}
-    from read_json(
-        '{{ path }}',
-        maximum_object_size = 2147483647,
-        columns = {
-            is_full: 'boolean',
-            built_commit: 'bigint',
-            target_commit: 'bigint',
-            event_dates: 'date[]',
-            files: 'struct(role varchar, schema_version integer, commit_number bigint, path varchar)[]'
-        }
-    )
+    select * from {{ reader }}
 {% endmacro %}
 
 

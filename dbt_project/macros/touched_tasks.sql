@@ -1,6 +1,6 @@
 {#- A task may span dates, so a planned date touches whole tasks: those that have calls on it now, and those that had
-    some when they were last summed. Their days lie between the dates known from both. Temporary tables, because
-    the touched tasks must be known before the old rows go and after. -#}
+    some when they were last summed. All days of a task lie on a planned date or between the dates it was known to span.
+    Temporary tables, because the touched tasks must be known before their old rows go and after. -#}
 {% macro delete_touched_tasks() %}
     {% if is_incremental() %}
         create or replace temporary table tasks_touched as
@@ -9,42 +9,88 @@
 
             select * from {{ ref('stg_plan__dates') }}
 
+        ),
+
+        tasks_now as (
+
+            select distinct
+                task_days.workflow,
+                task_days.task_id
+
+            from {{ ref('int_task_days_summed') }} as task_days
+
+            semi join planned_dates
+                on task_days.usage_date = planned_dates.event_date
+
+            where task_days.task_id is not null
+
+        ),
+
+        tasks_before as (
+
+            select
+                workflow,
+                task_id,
+                cast(started_at as date) as first_date,
+                cast(ended_at as date) as last_date
+
+            from {{ this }}
+
+        ),
+
+        tasks_before_on_planned_dates as (
+
+            select
+                workflow,
+                task_id
+
+            from tasks_before
+
+            where exists (
+                select 1
+                from planned_dates
+                where planned_dates.event_date between tasks_before.first_date and tasks_before.last_date
+            )
+
+        ),
+
+        tasks_on_planned_dates as (
+
+            select * from tasks_now
+
+            union
+
+            select * from tasks_before_on_planned_dates
+
         )
 
         select
-            task_days.workflow,
-            task_days.task_id,
-            task_days.usage_date as first_date,
-            task_days.usage_date as last_date
+            tasks_on_planned_dates.workflow,
+            tasks_on_planned_dates.task_id,
+            tasks_before.first_date,
+            tasks_before.last_date
 
-        from {{ ref('int_task_days_summed') }} as task_days
+        from tasks_on_planned_dates
 
-        semi join planned_dates
-            on task_days.usage_date = planned_dates.event_date
-
-        where task_days.task_id is not null
-
-        union all
-
-        select
-            tasks.workflow,
-            tasks.task_id,
-            cast(tasks.started_at as date) as first_date,
-            cast(tasks.ended_at as date) as last_date
-
-        from {{ this }} as tasks
-
-        where exists (
-            select 1
-            from planned_dates
-            where planned_dates.event_date between cast(tasks.started_at as date) and cast(tasks.ended_at as date)
-        );
+        left join tasks_before
+            on tasks_on_planned_dates.workflow = tasks_before.workflow
+                and tasks_on_planned_dates.task_id = tasks_before.task_id;
 
         create or replace temporary table task_dates_touched as
 
-        select distinct unnest(generate_series(first_date, last_date, interval 1 day))::date as usage_date
+        with task_dates as (
 
-        from tasks_touched;
+            select event_date as usage_date from {{ ref('stg_plan__dates') }}
+
+            union
+
+            select cast(unnest(generate_series(first_date, last_date, interval 1 day)) as date) as usage_date
+
+            from (select distinct first_date, last_date from tasks_touched where first_date is not null) as spans
+
+        )
+
+        select usage_date from task_dates;
 
         delete from {{ this }} as tasks
         using tasks_touched

@@ -1,4 +1,4 @@
-"""The charts, as plotly figures in JSON: data and layout without colours of text and grid, which the page's theme gives.
+"""The charts, as plotly figures in JSON: data and layout; colours of text and grid come from the page's theme.
 
 Amounts become numbers here only to say where a mark is drawn; what is written beside it comes from decimals.
 """

@@ -29,12 +29,12 @@ class Publication:
     Attributes:
         version: Name of its file.
         built_commit: Newest commit of the lake that it holds.
-        published_at: When it was published, UTC.
+        built_at: When its marts were made, UTC.
     """
 
     version: str
     built_commit: int
-    published_at: datetime
+    built_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +241,13 @@ def read_facts(settings: Settings) -> Facts:
     Raises:
         NothingPublishedError: There is no published file yet.
     """
-    with duckdb.connect(published_file(settings), read_only=True) as book:
+    path = published_file(settings)
+    with duckdb.connect(path, read_only=True) as book:
         book.execute("set TimeZone = 'UTC'")
         months = _months(book)
         starts = [month.start for month in months]
         return Facts(
-            publication=Publication(*_rows(book, _PUBLICATION)[0]),
+            publication=Publication(path.name, *_rows(book, _PUBLICATION)[0]),
             months=months,
             by_team=_charges(book, "fct_chargeback_by_team", "team", "cost_center", starts),
             by_workflow=_charges(book, "fct_chargeback_by_workflow", "team", "workflow", starts),
@@ -306,7 +307,7 @@ def _hand_overs(book: duckdb.DuckDBPyConnection) -> tuple[HandOver, ...]:
     return tuple(HandOver(name, each, differences[name]) for name, each in amounts.items())
 
 
-_PUBLICATION = "select version, built_commit, published_at from audit.publication"
+_PUBLICATION = "select built_commit, built_at from audit.publication"
 
 _MONTHS = """
 with charged as (

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
@@ -16,7 +16,7 @@ import msgspec
 
 from tollbook.report import charts, tables, wording
 from tollbook.report.charts import Figure, Series
-from tollbook.report.facts import Facts, ModelUse, read_facts
+from tollbook.report.facts import Facts, read_facts
 from tollbook.settings import Settings
 
 _SCRIPT_END = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
@@ -87,7 +87,7 @@ def page(facts: Facts, *, note: str | None = None) -> str:
             _tiles(facts),
             _story(facts),
             _by_team_and_workflow(teams, workflows),
-            _days(facts),
+            _days(),
             _chargeback(facts),
             _models(facts, colours, hidden=len(priced) - charts.MOST_MODELS),
             _tasks(facts),
@@ -110,8 +110,8 @@ def _header(facts: Facts, title: str, note: str | None) -> str:
 {said}
 <h1>{tables.escape(title)}</h1>
 <p class="lead">{tables.escape(wording.story(facts))}</p>
-<p class="about">Calls of {_range(facts)}, in UTC. All costs are list costs in USD: tokens at the provider's public price
-in force when the call was made, before any discount.</p>
+<p class="about">Calls of {_range(facts)}, in UTC. All costs are list costs in USD: tokens at the provider's
+public price in force when the call was made, before any discount.</p>
 </header>"""
 
 
@@ -172,8 +172,8 @@ def _story(facts: Facts) -> str:
     ]
     return f"""<section>
 <h2>What a token costs, and what a task costs</h2>
-<p class="why">The price is the average over all calls with a known price, cached tokens included. A task is one run of a
-workflow; it counts in the month in which it began. Percentages compare the last month with the first.</p>
+<p class="why">The price is the average over all calls with a known price, cached tokens included. A task is one run
+of a workflow; it counts in the month in which it began. Percentages compare the last month with the first.</p>
 <div class="grid three">{"".join(cards)}</div>
 </section>"""
 
@@ -194,7 +194,7 @@ def _by_team_and_workflow(teams: Sequence[Series], workflows: Sequence[Series]) 
 </section>"""
 
 
-def _days(facts: Facts) -> str:
+def _days() -> str:
     key = [Series("Cost of the day", "#56b4e9", ()), Series("Mean of the last 7 days", charts.COLOURS[0], ())]
     return f"""<section>
 <h2>Cost by day</h2>
@@ -205,7 +205,7 @@ def _days(facts: Facts) -> str:
 def _chargeback(facts: Facts) -> str:
     return f"""<section>
 <h2>Chargeback by team and workflow</h2>
-<p class="why">What is posted to each team. A dash is no usage, or usage whose price is not known; the last column says which.</p>
+<p class="why">A dash is no usage, or usage whose price is not known; the last column says which.</p>
 <div class="card">{tables.chargeback(facts)}</div>
 </section>"""
 
@@ -245,9 +245,9 @@ def _balance(facts: Facts) -> str:
     verdict = '<span class="badge yes">balanced</span>' if facts.is_balanced else '<span class="badge no">open</span>'
     return f"""<section>
 <h2>Ledger balance {verdict}</h2>
-<p class="why">Every hand-over from the Kafka offset to the last table, what went in and what came out. An amount set aside
-(a reject, a duplicate, a superseded telling, a call without a task) is counted where it leaves the way. A difference of one
-token or of a millionth of a millionth of a dollar fails the build.</p>
+<p class="why">Every hand-over from the Kafka offset to the last table: what went in, what came out. An amount
+set aside (a reject, a duplicate, a superseded telling, a call without a task) is counted where it leaves the way. A
+difference of one token, or of a millionth of a millionth of a dollar, fails the build.</p>
 {tables.records(facts.records)}
 <div class="card">{tables.balance(facts.hand_overs)}</div>
 </section>"""
@@ -257,7 +257,7 @@ def _footer(facts: Facts) -> str:
     made = facts.publication
     return f"""<footer>
 <p>Calls of {_range(facts)}. Book version <code>{tables.escape(made.version)}</code>, lake commit {made.built_commit},
-published {made.published_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC; page written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC.</p>
+made {made.built_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC.</p>
 <p>Costs are list costs; nothing here has been invoiced. The page holds all its data and reaches for no network.</p>
 </footer>"""
 
@@ -274,13 +274,13 @@ def _said(change: str | None, against: str) -> str:
 
 
 def _figure(name: str, label: str) -> str:
-    return f'<figure><div class="chart" id="chart-{name}" role="img" aria-label="{tables.escape(label)}"></div></figure>'
+    return (
+        f'<figure><div class="chart" id="chart-{name}" role="img" aria-label="{tables.escape(label)}"></div></figure>'
+    )
 
 
 def _key(series: Sequence[Series]) -> str:
-    items = "".join(
-        f'<li><i style="background:{each.colour}"></i>{tables.name(each.name)}</li>' for each in series
-    )
+    items = "".join(f'<li><i style="background:{each.colour}"></i>{tables.name(each.name)}</li>' for each in series)
     return f'<ul class="key">{items}</ul>'
 
 

@@ -110,7 +110,9 @@ def balance(hand_overs: Sequence[HandOver]) -> str:
     ranks = {each: rank for rank, each in enumerate(wording.HAND_OVERS)}
     lines = []
     for each in sorted(hand_overs, key=lambda one: (ranks.get(one.name, len(ranks)), one.name)):
-        first = f'<th scope="row" rowspan="{len(each.amounts)}">{escape(wording.HAND_OVERS.get(each.name, each.name))}</th>'
+        first = (
+            f'<th scope="row" rowspan="{len(each.amounts)}">{escape(wording.HAND_OVERS.get(each.name, each.name))}</th>'
+        )
         measures = [*_MEASURES, ("list_cost", "List cost, USD")]
         for measure, label in [one for one in measures if one[0] in each.amounts]:
             amount_in, amount_out, listed = each.amounts[measure]

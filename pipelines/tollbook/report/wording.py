@@ -90,7 +90,7 @@ def change(now: Decimal | int | None, before: Decimal | int | None) -> str | Non
 
 def month(start: date) -> str:
     """Return a month, `Aug 2026`."""
-    return f"{start:%b %Y}"
+    return f"{start:%b}\N{NO-BREAK SPACE}{start:%Y}"
 
 
 def day(moment: date) -> str:

@@ -97,7 +97,7 @@ def _validate(frames: dict[str, list[dict[str, Any]]], report: Path, faults: dic
     import pandas as pd  # type: ignore[import-untyped]
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
     shutil.rmtree(report, ignore_errors=True)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)

@@ -18,11 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tollbook.contracts import usage_record_schema
-from tollbook.lake.manifest import write_synced
 from tollbook.warehouse.keys import CrossDates, find_cross_dates
 from tollbook.warehouse.state import Progress, WarehouseFolder
 
 _NO_DATE = "1970-01-01"
+_FILES = pa.schema(
+    [("role", pa.string()), ("schema_version", pa.int32()), ("commit_number", pa.int64()), ("path", pa.string())]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +84,15 @@ def make_plan(
 def write_plan(folder: WarehouseFolder, plan: Plan) -> None:
     """Write the plan where dbt looks for it. Written anew by every build, so it need not be atomic."""
     folder.plan.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(plan.cross_dates.keys, folder.plan.with_name("cross_date_keys.parquet"))
-    document = {
-        "is_full": plan.is_full,
-        "built_commit": plan.built_commit,
-        "target_commit": plan.target_commit,
-        "event_dates": [day.isoformat() for day in plan.event_dates],
-        "files": plan.files,
+    tables = {
+        "dates": pa.table({"event_date": pa.array(plan.event_dates, pa.date32())}),
+        "files": pa.Table.from_pylist(list(plan.files), schema=_FILES),
+        "cross_date_keys": plan.cross_dates.keys,
     }
-    write_synced(folder.plan, json.dumps(document).encode("utf-8"))
+    for name, table in tables.items():
+        pq.write_table(table, folder.plan.with_name(f"{name}.parquet"))
+    scope = {"is_full": plan.is_full, "built_commit": plan.built_commit, "target_commit": plan.target_commit}
+    folder.plan.write_text(json.dumps(scope), encoding="utf-8")
 
 
 def _files_of(

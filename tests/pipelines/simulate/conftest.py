@@ -39,9 +39,7 @@ class Simulated:
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
     """Return a simulation in which everything that goes wrong goes wrong often enough to be seen."""
     folder = tmp_path_factory.mktemp("simulated")
-    plan = Plan(
-        events=6_000, seed=11, shares=Shares(duplicates=50_000, late=30_000, poison=20_000, conflicts=10_000)
-    )
+    plan = Plan(events=6_000, seed=11, shares=Shares(duplicates=50_000, late=30_000, poison=20_000, conflicts=10_000))
     truth = simulate(
         plan, out=folder / "events.jsonl", truth_path=folder / "truth.json", owners_path=folder / "owners.yml"
     )

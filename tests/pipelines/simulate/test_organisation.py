@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +22,7 @@ def at(*moment: int) -> int:
     return int(datetime(*moment, tzinfo=UTC).timestamp()) * 1_000_000  # type: ignore[arg-type,misc]
 
 
-def owner(dimensions: dict[str, str | None], moment: int) -> tuple[str, str] | None:
+def owner(dimensions: Mapping[str, str | None], moment: int) -> tuple[str, str] | None:
     """Return team and cost centre of an event, or None."""
     rule = organisation(MONTHS, len(TEAMS)).owner_rule(dimensions, moment)
     return None if rule is None else (rule.owner.name, rule.owner.cost_center)

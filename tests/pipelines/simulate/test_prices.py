@@ -70,8 +70,10 @@ def test_each_price_is_that_of_genai_prices_at_every_edge_of_time_and_length(pro
                 parts = [chance.randint(0, length) for _ in range(3)]
                 cached = [part // 3 if rate else 0 for part, rate in zip(parts, (read, write, hour), strict=True)]
                 used = Quantities(
-                    length - sum(cached),
-                    *cached,
+                    uncached_input=length - sum(cached),
+                    cache_read=cached[0],
+                    cache_write_5m=cached[1],
+                    cache_write_1h=cached[2],
                     output=chance.randint(0, 5_000) if output else 0,
                     web_searches=chance.randint(0, 3) if search and tier == STANDARD else 0,
                 )

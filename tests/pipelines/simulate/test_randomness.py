@@ -14,8 +14,8 @@ TABLES = {name: table for name, table in vars(distributions).items() if isinstan
 def test_the_first_draws_are_those_of_every_machine() -> None:
     """Python promises the sequence of `random()` for a seed. Another result here breaks every seed in use."""
     chance = Chance(1, "test")
-    assert [chance.below(1_000) for _ in range(5)] == [744, 264, 12, 906, 441]
-    assert chance.hex(8) == "12345678"
+    assert [chance.below(1_000) for _ in range(5)] == [266, 255, 891, 841, 526]
+    assert chance.hex(8) == "90e3c3ac"
 
 
 def test_streams_of_one_seed_do_not_disturb_each_other() -> None:

@@ -62,7 +62,8 @@ def test_folding_batches_equals_summing_them_at_once() -> None:
     rows: list[dict[str, object]] = [{"workflow": "a"}, {"workflow": "b"}, {"workflow": "a", "owner_team": "t"}]
     parts = [sum_by_minute(_rated(row)) for row in rows]
     whole = fold([sum_by_minute(_rated(*rows))])
-    assert fold(parts).to_pylist() == whole.to_pylist()
+    order = [("workflow", "ascending"), ("owner_team", "ascending")]
+    assert fold(parts).sort_by(order).to_pylist() == whole.sort_by(order).to_pylist()
 
 
 def test_no_events_sum_to_no_rows() -> None:
