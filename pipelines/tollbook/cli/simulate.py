@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tollbook.cli.options import Json, print_json, print_table
+from tollbook.cli.options import Json, print_json, print_table, progress
 from tollbook.errors import MisuseError
 from tollbook.simulate.organisation import FEWEST_TEAMS, TEAMS
 from tollbook.simulate.simulation import DEFAULT_MONTHS, DEFAULT_START
@@ -71,6 +71,8 @@ def simulate(
             owners_path=owners,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
+    if plan.end > datetime.now(UTC):
+        progress(f"the events reach to {plan.end:%Y-%m-%d}: a meter rejects what is ahead of this machine's clock")
     if as_json:
         print_json(found)
         return

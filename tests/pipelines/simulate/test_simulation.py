@@ -291,7 +291,7 @@ def test_any_plan_gives_so_many_events_in_its_months(
     assert truth["events"] == events
     assert truth["lines"] == len(lines)
     assert truth["accepted"] == events + truth["superseded"] + truth["voids"]
-    decoded = NativeDecoder().decode(pa.array(lines, pa.binary()), now=datetime(2027, 1, 1, tzinfo=UTC))
+    decoded = NativeDecoder().decode(pa.array(lines, pa.binary()), now=plan.end)
     assert len(decoded.rejected) == truth["rejected"]
     good = [json.loads(lines[row]) for row in decoded.rows]
     counted, became = standing(good)
@@ -341,6 +341,9 @@ def test_the_command_writes_its_files_and_prints_the_truth(tmp_path: Path) -> No
     assert truth["simulation"]["duplicates_ppm"] == 20_000
     assert truth["lines"] == len((tmp_path / "e.jsonl").read_bytes().splitlines())
     assert (tmp_path / "o.yml").read_text(encoding="utf-8").startswith("# Shape: schemas/documents/owners")
+    assert "ahead of this machine's clock" not in done.stderr
+    ahead = subprocess.run([*command, "--start", "2101-01-01"], capture_output=True, text=True, timeout=60, check=True)
+    assert "ahead of this machine's clock" in ahead.stderr
     wrong = subprocess.run([*command, "--late", "2"], capture_output=True, text=True, timeout=60, check=False)
     assert wrong.returncode == 2
     assert "expected --late as a share from 0 to 1" in wrong.stderr
