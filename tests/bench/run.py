@@ -160,6 +160,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--no-history", action="store_true", help="Leave out the builds after 30 and 300 days.")
     arguments = parser.parse_args()
     if not SHARED.is_dir():
         sys.exit(f"expected the peers and their workload at {SHARED}; without them there is nothing to measure beside")
@@ -186,6 +187,13 @@ def main() -> None:
     finally:
         broker.down(say)
     print(table(measured))
+    if not arguments.no_history:
+        say("one more day of the warehouse after 30 and after 300 days of history")
+        history = last_json(run([sys.executable, str(HERE / "history.py"), "--work", str(WORK)]))
+        print("\n| days of history | CPU seconds of one more day's build (median) |\n|---|---|")
+        for days, seconds in history["cpu_seconds_by_days"].items():
+            print(f"| {days} | {seconds:.2f} |")
+        print(f"\nratio {history['ratio']}")
 
 
 if __name__ == "__main__":

@@ -278,8 +278,15 @@ def _charges(
         book,
         f"""
         select
-            {first}, {second}, billing_period_start, list_cost, calls, unpriced_calls, coalesce(total_tokens, 0)
+            {first},
+            {second},
+            billing_period_start,
+            cast(sum(list_cost) as decimal(38, 12)),
+            cast(sum(calls) as bigint),
+            cast(sum(unpriced_calls) as bigint),
+            cast(coalesce(sum(total_tokens), 0) as bigint)
         from finance.{table}
+        group by all
         order by all
         """,
     ):

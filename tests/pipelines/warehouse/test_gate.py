@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tollbook.contracts import usage_record_schema
-from tollbook.errors import GateFailedError
+from tollbook.errors import BookUnbalancedError, GateFailedError
 from tollbook.lake.manifest import FileEntry, Manifest, manifest_path
 from tollbook.warehouse.build import build
 from tollbook.warehouse.gate import judge
@@ -150,8 +151,6 @@ def test_wrong_row_is_counted_under_its_measure(
     lake: LakeBuilder, event: Any, fields: dict[str, Any], measure: str
 ) -> None:
     """Each rule of the suite is seen to fail once."""
-    from datetime import datetime
-
     manifest = lake.commit([event("a"), event("b")])
     rows = pq.read_table(lake.path(manifest), partitioning=None).to_pylist()
     for name, value in fields.items():
@@ -198,8 +197,6 @@ def test_many_findings_are_shortened(lake: LakeBuilder, event: Any) -> None:
 
 def test_manifest_that_promises_other_totals_fails_the_balance(lake: LakeBuilder, event: Any) -> None:
     """Files may agree with their entries while the running totals do not: the hand-over between them is named."""
-    from tollbook.errors import BookUnbalancedError
-
     lake.commit([event("a")])
     path = manifest_path(lake.settings.lake, 1)
     document = json.loads(path.read_text())
