@@ -40,13 +40,13 @@ def demo(
 
 
 def _demo(events: int, seed: int, settings: Settings) -> None:
-    from tollbook.demo.next_steps import next_steps
+    from tollbook.demo.next_steps import near, next_steps
     from tollbook.demo.run import run_demo
     from tollbook.demo.steps import Steps
     from tollbook.demo.tables import chargeback_by_team, chargeback_by_workflow, months
 
     steps = Steps()
-    steps.say(f"Tollbook demo in {settings.home}")
+    steps.say(f"Tollbook demo in {near(settings.home)}")
     outcome = run_demo(settings, events=events, seed=seed, steps=steps)
     steps.total()
     progress("")

@@ -26,7 +26,7 @@ def next_steps(settings: Settings, page: Path) -> str:
     return "\n".join(
         [
             "Try next:",
-            f"  open {_near(page)} in a browser",
+            f"  open {near(page)} in a browser",
             f'  {program} sql "{_QUERY}"{home}',
             f"  {program} warehouse status{home}",
             f"  {program} prices show claude-sonnet-5 --at 2026-09-01T00:00:00Z",
@@ -43,10 +43,11 @@ def command() -> str:
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return "python -m tollbook"
-    return shlex.quote(_near(called)) if called.is_absolute() else "tollbook"
+    return shlex.quote(near(called)) if called.is_absolute() else "tollbook"
 
 
-def _near(path: Path) -> str:
+def near(path: Path) -> str:
+    """Return a path as it can be written from here: without the working folder, where it is below it."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

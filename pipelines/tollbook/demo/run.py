@@ -13,6 +13,7 @@ from tollbook.broker import Broker
 from tollbook.broker.topics import USAGE_TOPIC, ensure_topics
 from tollbook.demo.home import DemoFiles, read_truth, refuse_a_book, refuse_added_events, refuse_another_demo
 from tollbook.demo.interrupts import Interrupts, noted_interrupts
+from tollbook.demo.next_steps import near
 from tollbook.demo.steps import Steps, library_logs_in
 from tollbook.demo.truth import Comparison
 from tollbook.errors import NothingPublishedError, TollbookError
@@ -180,7 +181,7 @@ class _Demo:
 
         with self._step("page") as step:
             size = write_page(self._settings, self._files.page, note=PAGE_NOTE)
-            step.result = f"{self._files.page} ({size / 1e6:.1f} MB)"
+            step.result = f"{near(self._files.page)} ({size / 1e6:.1f} MB)"
             return read_facts(self._settings)
 
     def _refuse_added_events(self, simulated: int) -> None:

@@ -30,6 +30,7 @@ from tollbook.warehouse.state import (
     WarehouseFolder,
     begin_build,
     finish_build,
+    make_marts_file,
     open_ledger,
     open_marts,
     read_progress,
@@ -185,6 +186,7 @@ def _make_marts(folder: WarehouseFolder, plan: Plan, digest: str, tell: Tell, no
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if plan.is_full:
         arguments.append("--full-refresh")
+    make_marts_file(folder)
     failures = run_dbt(folder, arguments, tell=tell)
     with open_ledger(folder) as ledger, open_marts(folder) as marts:
         if not failures or any(failure.name == _BALANCE_TEST for failure in failures):

@@ -180,15 +180,20 @@ def open_ledger(folder: WarehouseFolder) -> Iterator[DuckDBPyConnection]:
 
 
 @contextmanager
-def open_marts(folder: WarehouseFolder, *, read_only: bool = False) -> Iterator[DuckDBPyConnection]:
-    """Open the marts; make the file where it is absent, in a storage version that older DuckDB clients read."""
+def open_marts(folder: WarehouseFolder) -> Iterator[DuckDBPyConnection]:
+    """Open the marts; make the file where it is absent."""
+    make_marts_file(folder)
+    with open_database(folder, folder.marts) as connection:
+        yield connection
+
+
+def make_marts_file(folder: WarehouseFolder) -> None:
+    """Make the file of the marts where it is absent, in a storage version that older DuckDB clients read."""
     if not folder.marts.exists():
         folder.root.mkdir(parents=True, exist_ok=True)
         with duckdb.connect() as connection:
             path = str(folder.marts).replace("'", "''")
             connection.execute(f"attach '{path}' as marts (storage_version '{PUBLISHED_STORAGE}')")
-    with open_database(folder, folder.marts, read_only=read_only) as connection:
-        yield connection
 
 
 def read_progress(connection: DuckDBPyConnection) -> Progress:

@@ -95,7 +95,8 @@ def test_what_is_published_is_what_was_simulated(home: Path, first: subprocess.C
 
     calls, tokens_in, tokens_out, cost = published(
         home,
-        "select sum(calls), sum(input_tokens), sum(output_tokens), sum(list_cost) from finance.fct_chargeback_by_workflow",
+        "select sum(calls), sum(input_tokens), sum(output_tokens), sum(list_cost) "
+        "from finance.fct_chargeback_by_workflow",
     )
     assert (calls, tokens_in, tokens_out) == (EVENTS, truth["input_tokens"], truth["output_tokens"])
     assert int(cost.scaleb(12)) == truth["list_cost_pico_usd"]

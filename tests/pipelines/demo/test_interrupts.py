@@ -15,7 +15,7 @@ from tollbook.demo.interrupts import noted_interrupts
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_that_a_library_swallows_is_remembered(number: signal.Signals) -> None:
-    """dbt makes a failed run of it, a sender a short one; the next step must not begin."""
+    """A failed run is what dbt makes of it, a sender a short file; the next step must not begin."""
     with noted_interrupts() as interrupts:
         interrupts.check()
         with pytest.raises(KeyboardInterrupt):

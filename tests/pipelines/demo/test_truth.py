@@ -40,7 +40,7 @@ TRUTH: dict[str, Any] = SUMS | {
 
 def the_book(book: Book, *, times: int = 1, **changed: Any) -> Comparison:
     """Publish what the truth says, but for what is changed, and compare."""
-    amounts = {name: SUMS[name] for name in SUMS if name.endswith("_tokens")}
+    amounts: dict[str, Any] = {name: SUMS[name] for name in SUMS if name.endswith("_tokens")}
     amounts |= {"calls": 3, "unpriced_calls": 1, "reasoning_tokens": None, "list_cost": Decimal("1.500000000001")}
     period = {"billing_period_start": "2026-08-01", "team": "unallocated"}
     book.add("finance.fct_chargeback_by_team", **period, cost_center="unallocated", **(amounts | changed))
@@ -56,16 +56,16 @@ def the_book(book: Book, *, times: int = 1, **changed: Any) -> Comparison:
 
 @pytest.mark.parametrize("times", [1, 2, 5])
 def test_a_book_as_simulated_has_no_difference(book: Book, times: int) -> None:
-    """However often everything was sent. 10 sums in all, of the team and of the workflow, the tasks, 5 kinds of lines."""
+    """However often it was sent. 10 sums in all, 10 of the team, 10 of the workflow, the tasks, 5 kinds of lines."""
     assert the_book(book, times=times) == Comparison(10 + 10 + 10 + 1 + 5, ())
 
 
 def test_a_pico_dollar_is_a_difference(book: Book) -> None:
     """The amounts are named as people would look for them."""
+    told = "1,500,000,000,001 simulated, 1,500,000,000,002 in the book"
     assert the_book(book, list_cost=Decimal("1.500000000002")).differences == (
-        "all list_cost_pico_usd: 1,500,000,000,001 simulated, 1,500,000,000,002 in the book",
-        "team 2026-08 unallocated unallocated list_cost_pico_usd: "
-        "1,500,000,000,001 simulated, 1,500,000,000,002 in the book",
+        f"all list_cost_pico_usd: {told}",
+        f"team 2026-08 unallocated unallocated list_cost_pico_usd: {told}",
     )
 
 
