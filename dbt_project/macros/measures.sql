@@ -35,8 +35,9 @@
 {%- endmacro %}
 
 
-{% macro content_buckets() -%}
-    {{ return([
+{#- What a reporter leaves out and what it reports as zero are the same content. -#}
+{% macro counted_buckets(relation) -%}
+    {%- for bucket in [
         'uncached_input_tokens',
         'cache_read_tokens',
         'cache_read_audio_tokens',
@@ -49,5 +50,7 @@
         'reasoning_tokens',
         'audio_output_tokens',
         'image_output_tokens',
-    ]) }}
+    ] -%}
+        coalesce({{ relation }}.{{ bucket }}, 0){{ ', ' if not loop.last }}
+    {%- endfor %}
 {%- endmacro %}

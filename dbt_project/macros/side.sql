@@ -30,6 +30,19 @@
 {%- endmacro %}
 
 
+{% macro sides(hand_overs) -%}
+    {%- set selects = [] -%}
+    {%- for hand_over, scope_kinds, parts in hand_overs -%}
+        {%- for scope_kind in scope_kinds -%}
+            {%- for part in parts -%}
+                {%- do selects.append(side(hand_over, scope_kind, part[0], part[1], part[2], part[3] or 'true')) -%}
+            {%- endfor -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ selects | join('\n\n    union all\n') }}
+{%- endmacro %}
+
+
 {% macro delete_planned_scopes() %}
     {% if is_incremental() %}
         delete from {{ this }}

@@ -78,6 +78,30 @@ class Book:
         row |= {"total_tokens": 1_000, "list_cost": None if cost is None else Decimal(cost), **values}
         self.add("engineering.fct_tasks", task_id=task_id, started_at=started_at, **row)
 
+    def hand_over(
+        self,
+        name: str,
+        measure: str,
+        amount_in: str,
+        scope_kind: str,
+        scope: str,
+        *,
+        listed: str = "0",
+        difference: str = "0",
+    ) -> None:
+        """Add a row to the ledger balance."""
+        self.add(
+            "audit.fct_ledger_balance",
+            hand_over=name,
+            scope_kind=scope_kind,
+            scope=scope,
+            measure=measure,
+            amount_in=Decimal(amount_in),
+            amount_out=Decimal(amount_in) - Decimal(difference),
+            amount_listed=Decimal(listed),
+            difference=Decimal(difference),
+        )
+
     def publish(self) -> Settings:
         """Write the file and the link that readers open."""
         serve = self.settings.serve
@@ -129,15 +153,9 @@ def two_months(book: Book) -> Book:
     book.add("audit.fct_kafka_offsets", topic="llm.usage", kafka_partition=0, records=12, reject_rows=2)
     for state, tellings in (("standing", 7), ("superseded", 1), ("duplicate", 2)):
         book.add("audit.fct_tellings_daily", event_date="2026-08-01", telling_state=state, tellings=tellings)
-    for measure, amount in (("records", 12), ("list_cost", Decimal("10.000000000001"))):
-        book.add(
-            "audit.fct_ledger_balance",
-            hand_over="kafka_to_records" if measure == "records" else "files_to_tellings",
-            scope="all",
-            measure=measure,
-            amount_in=amount,
-            amount_out=amount,
-            amount_listed=0,
-            difference=0,
-        )
+    for partition, records in ((0, 5), (1, 7)):
+        book.hand_over("kafka_to_records", "records", str(records), "kafka_partition", f"llm.usage/{partition}")
+    for day, cost in (("2026-08-01", "4"), ("2026-09-02", "6.000000000001")):
+        book.hand_over("files_to_tellings", "list_cost", cost, "event_date", day, listed="0.000000000001")
+    book.hand_over("files_to_tellings", "list_cost", "10.000000000001", "ledger", "all", listed="0.000000000002")
     return book

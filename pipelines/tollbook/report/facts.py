@@ -447,14 +447,30 @@ select telling_state, cast(sum(tellings) as bigint) from audit.fct_tellings_dail
 """
 
 _BALANCE = """
+with by_scope_kind as (
+
+    select
+        hand_over,
+        measure,
+        scope_kind,
+        cast(sum(amount_in) as decimal(38, 12)) as amount_in,
+        cast(sum(amount_out) as decimal(38, 12)) as amount_out,
+        cast(sum(amount_listed) as decimal(38, 12)) as amount_listed,
+        count(*) filter (difference <> 0) as differing
+    from audit.fct_ledger_balance
+    group by all
+
+)
+
+-- A hand-over is compared by date or period and once more as a whole: each amount is in one row of each kind of scope.
 select
     hand_over,
     measure,
-    cast(sum(amount_in) as decimal(38, 12)),
-    cast(sum(amount_out) as decimal(38, 12)),
-    cast(sum(amount_listed) as decimal(38, 12)),
-    count(*) filter (difference <> 0)
-from audit.fct_ledger_balance
+    arg_max(amount_in, scope_kind = 'ledger'),
+    arg_max(amount_out, scope_kind = 'ledger'),
+    arg_max(amount_listed, scope_kind = 'ledger'),
+    cast(sum(differing) as bigint)
+from by_scope_kind
 group by all
 order by all
 """

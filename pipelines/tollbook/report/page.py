@@ -188,8 +188,8 @@ def _by_team_and_workflow(teams: Sequence[Series], workflows: Sequence[Series]) 
     ]
     return f"""<section>
 <h2>Who the bill is for</h2>
-<p class="why">Each call belongs to the team that the owner rules named on its day, else to the team it named itself; what
-has neither is
+<p class="why">Each call belongs to the team that the owner rules named on its day, else to the team it named
+itself; what has neither is
 <em>unallocated</em>; a workflow that was not told is <em>unknown</em>.</p>
 <div class="grid two">{"".join(cards)}</div>
 </section>"""

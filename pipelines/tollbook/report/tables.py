@@ -58,7 +58,7 @@ def tasks(facts: Facts) -> str:
             f'<td class="name mono id">{name(each.task_id)}</td>',
             f'<td class="name">{name(each.workflow)}</td>',
             f'<td class="name">{name(each.team)}</td>',
-            f"<td>{each.started_at:%Y-%m-%d&nbsp;%H:%M}</td>",
+            f'<td class="time">{each.started_at:%Y-%m-%d %H:%M}</td>',
             _number(wording.whole(each.calls)),
             _number(wording.whole(each.agents)),
             _number(wording.tokens(each.total_tokens)),

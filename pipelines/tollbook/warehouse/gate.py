@@ -94,7 +94,7 @@ def _validate(frames: dict[str, list[dict[str, Any]]], report: Path, faults: dic
     # Read by Great Expectations when it is imported: it would report its use over the network.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)

@@ -70,7 +70,7 @@ def run_dbt(folder: WarehouseFolder, arguments: Sequence[str], *, tell: Tell | N
     Raises:
         BuildFailedError: dbt could not begin.
     """
-    from dbt.adapters.duckdb import DuckDBConnectionManager
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     _remove_scratch(folder)

@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 from tollbook.broker import Broker
+from tollbook.report import wording
+from tollbook.report.facts import read_facts
 from tollbook.settings import BOOTSTRAP_VARIABLE, Settings
 from tollbook.warehouse.query import ask
 
@@ -100,7 +102,12 @@ def test_what_is_published_is_what_was_simulated(home: Path, first: subprocess.C
     )
     assert (calls, tokens_in, tokens_out) == (EVENTS, truth["input_tokens"], truth["output_tokens"])
     assert int(cost.scaleb(12)) == truth["list_cost_pico_usd"]
-    assert f"{truth['list_cost_pico_usd'] // 10**12:,}." in first.stderr
+    facts = read_facts(Settings(home=home))
+    assert facts.whole.list_cost == cost
+    last = {each.name: each.amounts for each in facts.hand_overs}["calls_to_chargeback_by_workflow"]
+    assert int(last["records"][0]) == EVENTS
+    assert last["list_cost"][1] == cost
+    assert {each.name for each in facts.hand_overs} == set(wording.HAND_OVERS)
     assert "amounts equal the simulator's truth" in first.stderr
 
 

@@ -87,17 +87,19 @@ def test_tasks_are_grouped_by_outcome_and_by_failed_calls(two_months: Book) -> N
 def test_the_balance_is_open_when_one_amount_differs(two_months: Book) -> None:
     """A pico-dollar is enough."""
     assert facts_of(two_months).is_balanced
-    two_months.add(
-        "audit.fct_ledger_balance",
-        hand_over="kafka_to_records",
-        scope="all",
-        measure="list_cost",
-        amount_in=Decimal("0.000000000001"),
-        amount_out=0,
-        amount_listed=0,
-        difference=Decimal("0.000000000001"),
-    )
+    two_months.hand_over("files_to_tellings", "list_cost", "1", "event_date", "2026-08-02", difference="0.000000000001")
     assert not facts_of(two_months).is_balanced
+
+
+def test_a_hand_over_that_is_compared_by_date_and_as_a_whole_is_shown_once(two_months: Book) -> None:
+    """Adding both would show twice the cost: 4 and 6.000000000001 USD are 10.000000000001, 5 and 7 records are 12."""
+    facts = facts_of(two_months)
+    amounts = {each.name: each.amounts for each in facts.hand_overs}
+
+    assert amounts["kafka_to_records"] == {"records": (Decimal(12), Decimal(12), Decimal(0))}
+    cost = Decimal("10.000000000001")
+    assert amounts["files_to_tellings"] == {"list_cost": (cost, cost, Decimal("0.000000000002"))}
+    assert facts.compared == 5
 
 
 def test_a_sum_of_unknown_costs_is_unknown() -> None:

@@ -58,7 +58,7 @@ measured as (
         status,
         outcome,
         attempt,
-        purpose is not distinct from 'retry' or attempt > 1 as is_retry,
+        coalesce(purpose = 'retry', false) or coalesce(attempt > 1, false) as is_retry,
         input_tokens,
         {{ known_sum('cache_read_tokens', 'cache_read_audio_tokens') }} as cache_read_tokens,
         {{ known_sum('cache_write_5m_tokens', 'cache_write_1h_tokens') }} as cache_write_tokens,

@@ -79,11 +79,9 @@ tellings_with_content as (
             tellings_in_question.model,
             tellings_in_question.input_tokens is null,
             tellings_in_question.output_tokens is null,
-            {% for bucket in content_buckets() -%}
-            coalesce(tellings_in_question.{{ bucket }}, 0),
-            {% endfor -%}
-            list_sort(map_entries(coalesce(tellings_in_question.tool_calls, map {}))),
-            list_sort(map_entries(coalesce(tellings_in_question.other_units, map {})))
+            {{ counted_buckets('tellings_in_question') }},
+            list_sort(map_entries(coalesce(tellings_in_question.tool_calls, map()))),
+            list_sort(map_entries(coalesce(tellings_in_question.other_units, map())))
         ) as content_hash
 
     from tellings_in_question

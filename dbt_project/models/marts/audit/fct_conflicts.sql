@@ -16,14 +16,15 @@ with tellings_resolved as (
 
 conflicts as (
 
-    select * from tellings_resolved
+    select
+        *,
+        row_number() over (
+            partition by event_date order by commit_number, topic, kafka_partition, kafka_offset
+        ) as conflict_number
+
+    from tellings_resolved
 
     where telling_state = 'conflict'
-
-    qualify row_number() over (
-        partition by event_date
-        order by commit_number, topic, kafka_partition, kafka_offset
-    ) <= {{ var('conflicts_listed_a_date') }}
 
 )
 
@@ -54,3 +55,5 @@ select
     cast(accepted_list_cost as decimal(38, 12)) as accepted_list_cost
 
 from conflicts
+
+where conflict_number <= {{ var('conflicts_listed_a_date') }}

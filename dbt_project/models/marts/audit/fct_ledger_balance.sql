@@ -202,19 +202,7 @@ partitions as (
 
 sides as (
 
-    {% for hand_over, scope_kinds, parts in hand_overs %}
-    {%- set outer = loop %}
-    {%- for scope_kind in scope_kinds %}
-    {%- set middle = loop %}
-    {%- for part in parts %}
-    {{- side(hand_over, scope_kind, part[0], part[1], part[2], part[3] or 'true') }}
-    {%- if not (outer.last and middle.last and loop.last) %}
-
-    union all
-    {% endif %}
-    {%- endfor %}
-    {%- endfor %}
-    {%- endfor %}
+    {{ sides(hand_overs) }}
 
 ),
 
