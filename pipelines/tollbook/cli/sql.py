@@ -47,7 +47,7 @@ def _print_answer(answer: Answer) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name, numeric in zip(answer.columns, answer.numeric, strict=True):
         table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
     for row in answer.rows:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from tollbook.warehouse.state import WarehouseFolder
 WAREHOUSE_VARIABLE = "TOLLBOOK_WAREHOUSE"
 """Read by the project's profiles.yml: the folder of the warehouse."""
 
-_DIGESTED = {".sql", ".yml", ".md"}
+_DIGESTED = ("dbt_project.yml", "macros/**/*.sql", "models/**/*.sql", "models/**/*.yml", "models/**/*.md")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def project_digest() -> str:
     """Return a digest of everything that decides what the models make. Another digest calls for a full refresh."""
     folder = project_folder()
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in _DIGESTED):
+    for path in sorted(path for pattern in _DIGESTED for path in folder.glob(pattern)):
         digest.update(path.relative_to(folder).as_posix().encode("utf-8") + b"\0")
         digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()
@@ -145,6 +146,8 @@ def _close_log() -> None:
 
 
 def _remove_scratch(folder: WarehouseFolder) -> None:
+    """Remove what is one build's own, also when that build was killed."""
+    shutil.rmtree(folder.spill, ignore_errors=True)
     for leftover in (folder.scratch, folder.scratch.with_name(folder.scratch.name + ".wal")):
         leftover.unlink(missing_ok=True)
 

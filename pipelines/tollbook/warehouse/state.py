@@ -159,9 +159,19 @@ class WarehouseFolder:
 
 @contextmanager
 def open_database(folder: WarehouseFolder, path: Path, *, read_only: bool = False) -> Iterator[DuckDBPyConnection]:
-    """Open one database of the warehouse, times in UTC, memory bounded."""
+    """Open one database of the warehouse, times in UTC, memory bounded.
+
+    Raises:
+        WarehouseStateError: Another program has the file open.
+    """
     folder.root.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect(path, read_only=read_only, config=limits(folder)) as connection:
+    try:
+        connection = duckdb.connect(path, read_only=read_only, config=limits(folder))
+    except duckdb.IOException as fault:
+        raise WarehouseStateError(
+            f"expected to open {path}, but: {fault}. It belongs to builds alone; readers open serve/tollbook.duckdb"
+        ) from fault
+    with connection:
         connection.execute("set TimeZone = 'UTC'")
         yield connection
 

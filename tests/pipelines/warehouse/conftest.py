@@ -75,7 +75,15 @@ class LakeBuilder:
     settings: Settings
     offsets: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
-    def commit(self, rows: Sequence[Row], *, partition: int = 0, rejects: int = 0, tombstones: int = 0) -> Manifest:
+    def commit(
+        self,
+        rows: Sequence[Row],
+        *,
+        partition: int = 0,
+        rejects: int = 0,
+        tombstones: int = 0,
+        schema_version: int = 1,
+    ) -> Manifest:
         """Commit rows of one partition, then some rejects and tombstones."""
         before = newest(self.settings.lake)
         number = 1 if before is None else before.commit + 1
@@ -96,7 +104,9 @@ class LakeBuilder:
         name = chunk_name(TOPIC, partition, first, after, EPOCH)
         files = []
         for day, chosen in sorted(_by_date(placed).items()):
-            files.append(self._usage(data_path("usage", day, name), day, chosen, partition, first, after))
+            files.append(
+                self._usage(data_path("usage", day, name), day, chosen, (partition, first, after), schema_version)
+            )
             files.append(self._minutes(data_path("usage_minute", day, commit_name(number, EPOCH)), day, chosen))
         if rejects:
             files.append(self._rejects(name, partition, first, after, rejects))
@@ -152,14 +162,16 @@ class LakeBuilder:
         sql = "select sum(calls)::bigint, sum(input_tokens)::bigint, sum(output_tokens)::bigint, sum(list_cost)"
         return self.query(f"{sql} from finance.fct_chargeback_by_team")[0]
 
-    def _usage(self, path: str, day: str, rows: list[Row], partition: int, first: int, after: int) -> FileEntry:
-        size = self._write(path, pa.Table.from_pylist(rows, schema=usage_record_schema()))
+    def _usage(self, path: str, day: str, rows: list[Row], place: tuple[int, int, int], version: int) -> FileEntry:
+        partition, first, after = place
+        size = self._write(path, pa.Table.from_pylist(rows, schema=usage_record_schema(version)))
         return FileEntry(
             table="usage",
             path=path,
             event_date=day,
             rows=len(rows),
             bytes=size,
+            schema_version=version,
             topic=TOPIC,
             partition=partition,
             first_offset=first,

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tollbook.contracts import contract, shipped_folder
 from tollbook.errors import WarehouseStateError
 from tollbook.warehouse.build import build
 from tollbook.warehouse.state import WarehouseFolder, open_ledger
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.pipelines.warehouse.conftest import LakeBuilder
 
 
@@ -361,3 +367,41 @@ def test_index_of_keys_is_made_anew_when_it_is_lost(lake: LakeBuilder, event: An
 
     assert build(lake.settings).event_dates == 2
     assert lake.total()[0] == 1
+
+
+def test_lake_holds_two_versions_of_the_contract_side_by_side(
+    lake: LakeBuilder, event: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new version adds a field; files of the old one stay as they are, and one build reads both."""
+    schemas = tmp_path / "schemas"
+    shutil.copytree(shipped_folder("schemas"), schemas)
+    draft = json.loads((schemas / "usage_record" / "v1.schema.json").read_text())
+    draft["properties"]["seat"] = {"description": "A field of the draft.", "x-arrow-type": "string"}
+    (schemas / "usage_record" / "v2.schema.json").write_text(json.dumps(draft))
+    monkeypatch.setattr("tollbook.contracts.shipped_folder", lambda _: schemas)
+    lake.commit([event("a")])
+    lake.commit([event("b", seat="12"), event("a")], schema_version=2)
+
+    build(lake.settings)
+
+    contract.cache_clear()
+    assert lake.total() == (2, 200, 20, Decimal("0.002"))
+    assert states(lake) == {("2026-06-01", "standing"): 2, ("2026-06-01", "duplicate"): 1}
+
+
+def test_private_file_that_someone_has_open_is_named(lake: LakeBuilder, event: Any) -> None:
+    """A curious analyst with the wrong file open stops a build; the message says which file is for readers."""
+    lake.commit([event("a")])
+    build(lake.settings)
+    lake.commit([event("b")])
+    marts = WarehouseFolder.of(lake.settings).marts
+    hold = f"import duckdb, sys; held = duckdb.connect({str(marts)!r}, read_only=True); print(1, flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(WarehouseStateError, match=r"readers open serve/tollbook\.duckdb"):
+            build(lake.settings)
+        other.communicate(b"\n")
+
+    build(lake.settings)
+    assert lake.total()[0] == 2
