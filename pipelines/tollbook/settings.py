@@ -11,6 +11,7 @@ from tollbook.errors import MisuseError
 HOME_VARIABLE = "TOLLBOOK_HOME"
 BOOTSTRAP_VARIABLE = "TOLLBOOK_BOOTSTRAP_SERVERS"
 DEFAULT_HOME = "tollbook-data"
+_PORTS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,10 @@ class Settings:
             raise MisuseError(f"expected {HOME_VARIABLE} to be a folder, got the file {self.home}")
         if not self.home.is_absolute():
             raise MisuseError(f"expected an absolute home, got {self.home}")
+        for server in self.bootstrap_servers.split(",") if self.bootstrap_servers is not None else ():
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) < _PORTS:
+                raise MisuseError(f"expected Kafka servers as host:port,..., got {self.bootstrap_servers!r}")
 
     @classmethod
     def load(cls, *, home: Path | None = None, bootstrap_servers: str | None = None) -> Settings:

@@ -6,6 +6,8 @@ it made is believed only under the checks of `read_many`. Whatever fails them is
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +17,13 @@ from tollbook.contracts import Contract
 
 _OPEN, _CLOSE, _NEWLINE = b"{}\n"
 _MAX_MAP_KEYS = 256
+_MAX_INFERRED = 512
+# pyarrow's decimal parser reads out of bounds on exponents of millions, so such numbers never reach it.
+_LONG_EXPONENT = re.compile(rb"[0-9.][eE][+-]?[0-9]{4}")
+
+
+class TooManyFieldsError(Exception):
+    """The records carry too many different fields to be read into columns: each would cost memory for every row."""
 
 
 class FastJsonReader:
@@ -40,6 +49,9 @@ class FastJsonReader:
         Returns:
             The contract's columns, shape (n,), times and decimals as their reading types, absent ones missing from the
             table; and the names of fields that the contract does not have.
+
+        Raises:
+            TooManyFieldsError: Hundreds of different fields, such as an object keyed by ids.
         """
         try:
             values.cast(pa.string())
@@ -54,6 +66,8 @@ class FastJsonReader:
 
     def _read(self, joined: pa.Buffer) -> pa.Table:
         table = self._parse(joined)
+        if _leaves(table.schema) > _MAX_INFERRED:
+            raise TooManyFieldsError
         fresh = [name for name in table.column_names if name in self._wanted and name not in self._seen]
         grown = self._grow_maps(table)
         self._seen.extend(name for name in fresh if name not in self._maps)
@@ -81,6 +95,8 @@ class FastJsonReader:
 
     def _parse(self, joined: pa.Buffer) -> pa.Table:
         fields = [pa.field(name, self._wanted[name]) for name in self._seen]
+        if any(pa.types.is_decimal(each.type) for each in fields) and _LONG_EXPONENT.search(memoryview(joined)):
+            raise pa.ArrowInvalid("a number has an exponent of four digits")
         for name, keys in self._map_keys.items():
             fields.append(pa.field(name, pa.struct([pa.field(key, self._maps[name].item_type) for key in keys])))
         return pj.read_json(
@@ -156,6 +172,17 @@ def reading_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_timestamp(kind):
         return pa.string()
     return pa.int64() if pa.types.is_integer(kind) else kind
+
+
+def _leaves(schema: pa.Schema) -> int:
+    """Return how many columns a schema has when its objects are taken apart."""
+
+    def of(kind: pa.DataType) -> int:
+        if pa.types.is_struct(kind):
+            return sum(of(kind.field(index).type) for index in range(kind.num_fields))
+        return of(kind.value_type) if pa.types.is_list(kind) else 1
+
+    return sum(of(each.type) for each in schema)
 
 
 def _all_finite(table: pa.Table) -> bool:

@@ -20,11 +20,11 @@ from tollbook.contracts import Contract, contract, usage_event
 from tollbook.errors import RejectedRecordError
 from tollbook.formats.buckets import make_disjoint
 from tollbook.formats.check import Fault, Faults, check_fields
-from tollbook.formats.fast_json import FastJsonReader, plausible, reading_type, struct_to_map
+from tollbook.formats.fast_json import FastJsonReader, TooManyFieldsError, plausible, reading_type, struct_to_map
 from tollbook.formats.reasons import UNPARSED_REASONS
-from tollbook.formats.strict_json import MAX_RECORD_BYTES, StrictEvent, parse_document, read_fields, scrub
+from tollbook.formats.strict_json import MAX_RECORD_BYTES, StrictEvent, is_time_like, parse_document, read_fields, scrub
 
-BLOCK_RECORDS = 40_960
+BLOCK_RECORDS = 4_096
 _STRICT_BELOW = 33
 _MAX_UNKNOWN_NAMES = 100
 _MAX_NAME = 64
@@ -121,7 +121,11 @@ class NativeDecoder:
         if len(values) < _STRICT_BELOW:
             yield from self._read_strict(values, rows, rejected, unknown)
             return
-        result = self._fast.read_many(values)
+        try:
+            result = self._fast.read_many(values)
+        except TooManyFieldsError:
+            yield from self._read_strict(values, rows, rejected, unknown)
+            return
         if result is None:
             half = len(values) // 2
             yield from self._read_fast(values.slice(0, half), rows[:half], rejected, unknown)
@@ -199,17 +203,25 @@ class NativeDecoder:
             fault = faults.kinds[faults.first[index]]
             row = int(block.rows[index])
             value = values[row].as_py()
-            rejected.append(self._reject(row, value, _as_error(fault, block.told, index), parse_document(value)))
+            rejected.append(self._reject(row, value, _as_error(fault, block.told, index), self._document(value)))
         sound = faults.first < 0
         return batch.filter(pa.array(sound)), block.rows[sound]
+
+    def _document(self, value: bytes) -> dict[str, Any] | None:
+        """Return what the strict path reads, or None: a neighbour of its name can be read only on the fast one."""
+        try:
+            return parse_document(value, max_record_bytes=self._max_record_bytes)
+        except RejectedRecordError:
+            return None
 
     def _reject(self, row: int, value: bytes, error: RejectedRecordError, document: dict[str, Any] | None) -> Rejected:
         digest = hashlib.sha256(value).hexdigest()
         if document is None or error.reason in UNPARSED_REASONS:
             return Rejected(row, error, "unparsed", value, len(value), digest)
-        if all(name in self._reading for name in document):
+        scrubbed = scrub(document, self._contract)
+        if scrubbed is None:
             return Rejected(row, error, "whole", value, len(value), digest)
-        return Rejected(row, error, "scrubbed", scrub(document, self._contract), len(value), digest)
+        return Rejected(row, error, "scrubbed", scrubbed, len(value), digest)
 
 
 def rejected_batch(
@@ -248,7 +260,7 @@ def _as_error(fault: Fault, told: dict[str, pa.Array], index: int) -> RejectedRe
     elif isinstance(got, str):
         shown = (
             got
-            if fault.reason in {"invalid_time", "time_out_of_range"} and len(got) <= 40
+            if fault.reason in {"invalid_time", "time_out_of_range"} and is_time_like(got)
             else f"a text of {len(got)} characters"
         )
     else:
@@ -269,7 +281,7 @@ def _flag_lists(flags: dict[str, np.ndarray], count: int) -> pa.Array:
 
 
 def _count(unknown: dict[str, int], name: str, times: int) -> None:
-    short = name[:_MAX_NAME]
+    short = name.encode("utf-8", "replace").decode("utf-8")[:_MAX_NAME]
     if times and (short in unknown or len(unknown) < _MAX_UNKNOWN_NAMES):
         unknown[short] = unknown.get(short, 0) + times
 

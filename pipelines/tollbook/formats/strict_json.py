@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +19,18 @@ MAX_RECORD_BYTES = 1_048_576
 _SHOWN_CHARACTERS = 80
 _INT64_MAX = 2**63 - 1
 _WIDE = Context(prec=76)
+_TIME_LENGTH = 40
+_TIME_CHARACTERS = frozenset("0123456789TtZz:+-. ")
+
+
+@dataclass(frozen=True, slots=True)
+class _Fraction:
+    """A JSON number that is not whole, as it was written: what it is worth is asked only of the contract's fields."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,7 @@ def parse_document(value: bytes, *, max_record_bytes: int = MAX_RECORD_BYTES) ->
             "invalid_utf8", None, "UTF-8", f"byte {value[broken.start]:#04x} at {broken.start}"
         ) from None
     try:
-        document = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
+        document = json.loads(text, parse_float=_Fraction, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
     except (json.JSONDecodeError, RecursionError, ValueError) as broken:
         where = (
             f"{broken.msg} at character {broken.pos}" if isinstance(broken, json.JSONDecodeError) else "unreadable JSON"
@@ -82,10 +94,50 @@ def read_fields(document: dict[str, Any], contract: Contract) -> StrictEvent:
     return StrictEvent(fields, unknown, tuple(flags))
 
 
-def scrub(document: dict[str, Any], contract: Contract) -> bytes:
-    """Return `document` as JSON with only the contract's fields, so that no content stays in a reject."""
-    kept = {name: value for name, value in document.items() if name in contract.names}
-    return json.dumps(kept, default=str, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+def scrub(document: dict[str, Any], contract: Contract) -> bytes | None:
+    """Return `document` as JSON without what may be content, or None when nothing had to go.
+
+    Only values of the contract's fields stay, and of these only those of the right type and length: of any other value
+    its type and length are told in its place.
+    """
+    fields = {each.name: each for each in contract.fields}
+    kept = {name: value for name, value in document.items() if name in fields}
+    told = {name: value if _is_plain(fields[name], value) else _outline(value) for name, value in kept.items()}
+    if len(kept) == len(document) and told == kept:
+        return None
+    return json.dumps(told, default=str, separators=(",", ":")).encode("ascii")
+
+
+def is_time_like(text: str) -> bool:
+    """Say whether a text has only what times have, so that it may be shown."""
+    return len(text) <= _TIME_LENGTH and all(character in _TIME_CHARACTERS for character in text)
+
+
+def _is_plain(field: Field, value: Any) -> bool:
+    kind = field.arrow_type
+    if value is None or isinstance(value, (bool, int, _Fraction)):
+        return True
+    if isinstance(value, dict):
+        limits = field.map_limits
+        return (
+            limits is not None
+            and len(value) <= limits.entries
+            and all(
+                len(key) <= limits.key_length
+                and (isinstance(item, int) or (isinstance(item, str) and len(item) <= (limits.item_length or 0)))
+                for key, item in value.items()
+            )
+        )
+    if not isinstance(value, str):
+        return False
+    if pa.types.is_timestamp(kind):
+        return is_time_like(value)
+    return pa.types.is_string(kind) and len(value) <= (field.max_length or 0)
+
+
+def _outline(value: Any) -> dict[str, Any]:
+    length = len(value) if isinstance(value, (str, list, dict)) else None
+    return {"type": _json_type(value).split(" ", 1)[-1], "length": length}
 
 
 def _convert(field: Field, value: Any, flags: list[str]) -> Any:
@@ -99,8 +151,8 @@ def _convert(field: Field, value: Any, flags: list[str]) -> Any:
         _expect(field, value, isinstance(value, int) and not isinstance(value, bool), "a whole number")
         return _bounded(field, value)
     if pa.types.is_floating(kind):
-        _expect(field, value, isinstance(value, (int, Decimal)) and not isinstance(value, bool), "a number")
-        return float(value)
+        _expect(field, value, isinstance(value, (int, _Fraction)) and not isinstance(value, bool), "a number")
+        return _float(field, value)
     if pa.types.is_decimal(kind):
         return _decimal(field, value, flags)
     if pa.types.is_map(kind):
@@ -123,22 +175,34 @@ def _map(field: Field, value: Any) -> list[tuple[str, Any]]:
 
 
 def _decimal(field: Field, value: Any, flags: list[str]) -> Decimal:
-    valid = isinstance(value, (int, Decimal, str)) and not isinstance(value, bool)
+    valid = isinstance(value, (int, _Fraction, str)) and not isinstance(value, bool)
     _expect(field, value, valid, "a decimal number")
     try:
-        number = Decimal(value)
-    except InvalidOperation:
+        number = Decimal(value.text if isinstance(value, _Fraction) else value)
+    except ArithmeticError:
         number = Decimal("NaN")
     if not number.is_finite():
         raise RejectedRecordError("wrong_type", field.name, "a decimal number", _shown(value))
     kind = field.arrow_type
-    if abs(number) >= Decimal(10) ** (kind.precision - kind.scale):
+    if number and number.adjusted() >= kind.precision - kind.scale:
         raise RejectedRecordError("out_of_range", field.name, f"below 1e{kind.precision - kind.scale}", _shown(value))
+    if not number or number.adjusted() < -kind.scale - 1:
+        # Below half of the last place: zero, and no arithmetic on an exponent of millions.
+        if number:
+            flags.append("provider_cost_rounded")
+        return Decimal(0)
     quantum = Decimal(1).scaleb(-kind.scale)
     rounded = number.quantize(quantum, rounding=ROUND_HALF_EVEN, context=_WIDE)
     if rounded != number:
         flags.append("provider_cost_rounded")
     return rounded
+
+
+def _float(field: Field, value: int | _Fraction) -> float:
+    try:
+        return float(value.text if isinstance(value, _Fraction) else value)
+    except OverflowError:
+        raise RejectedRecordError("out_of_range", field.name, f"up to {field.maximum}", "a number too large") from None
 
 
 def _bounded(field: Field, value: int) -> int:
@@ -167,7 +231,7 @@ def _shown(value: Any) -> str:
     """Return a scalar for a message. Text of the wrong place may be content, so only its length is told."""
     if isinstance(value, str):
         return f"of {len(value)} characters"
-    return str(value)[:_SHOWN_CHARACTERS] if isinstance(value, (int, Decimal)) else ""
+    return str(value)[:_SHOWN_CHARACTERS] if isinstance(value, (int, _Fraction)) else ""
 
 
 def _json_type(value: Any) -> str:

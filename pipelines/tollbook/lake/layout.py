@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tollbook.lake.manifest import commits_after
+from tollbook.errors import CorruptManifestError
+from tollbook.lake.manifest import commits_after, has_begun
 
 USAGE = "usage"
 USAGE_MINUTE = "usage_minute"
@@ -20,6 +21,7 @@ UNPARSED = "unparsed"
 DATE_KEY = {USAGE: "event_date", USAGE_MINUTE: "event_date", REJECTS: "ingest_date", UNPARSED: "ingest_date"}
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _TEMPORARY = ".tmp"
+_EPOCH = re.compile(r"-e(\d+)\.parquet$")
 
 
 def data_path(table: str, date: str, name: str) -> str:
@@ -47,9 +49,19 @@ def temporary_path(path: Path) -> Path:
 def sweep_orphans(lake: Path) -> list[str]:
     """Delete data files that no manifest names, left behind by a writer that died; return their paths.
 
-    Only the holder of the lake's lock may call this, before it writes anything: then no file can be on its way.
+    Only the holder of the lake's lock may call this, before it writes anything: then no file can be on its way. Such a
+    file is of the newest manifest's epoch, or of the next when its writer died before its first commit.
+
+    Raises:
+        CorruptManifestError: Manifests are missing: none is there though the lake had commits, or a file is of an epoch
+            whose manifests are not there. Nothing is deleted.
     """
-    named = {entry.path for manifest in commits_after(lake, 0) for entry in manifest.files}
+    named: set[str] = set()
+    epoch = 0
+    for manifest in commits_after(lake, 0):
+        named.update(entry.path for entry in manifest.files)
+        epoch = manifest.epoch
+    _refuse_missing_manifests(lake, named, epoch)
     swept = []
     for path in _data_files(lake):
         relative = path.relative_to(lake).as_posix()
@@ -60,6 +72,19 @@ def sweep_orphans(lake: Path) -> list[str]:
         leftover.unlink()
         swept.append(leftover.relative_to(lake).as_posix())
     return sorted(swept)
+
+
+def _refuse_missing_manifests(lake: Path, named: set[str], epoch: int) -> None:
+    if epoch == 0 and has_begun(lake):
+        raise CorruptManifestError(f"expected manifests in {lake / 'commits'}, found none: restore them first")
+    for path in _data_files(lake):
+        relative = path.relative_to(lake).as_posix()
+        written = _EPOCH.search(path.name)
+        if relative not in named and written is not None and int(written[1]) not in {epoch, epoch + 1}:
+            raise CorruptManifestError(
+                f"expected files that no manifest names to be of epoch {epoch} or {epoch + 1}, got {relative}: "
+                "manifests are missing; restore them first"
+            )
 
 
 def expire_unparsed(lake: Path, *, now: datetime, keep_days: int) -> list[str]:

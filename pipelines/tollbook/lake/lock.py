@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tollbook.errors import LakeLockedError
+from tollbook.errors import LakeLockedError, MisuseError
 
 
 @contextmanager
@@ -17,10 +17,14 @@ def writer_lock(lake: Path) -> Iterator[None]:
 
     Raises:
         LakeLockedError: Another process holds it.
+        MisuseError: The folder cannot be made or written.
     """
-    lake.mkdir(parents=True, exist_ok=True)
     path = lake / ".writer.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        lake.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as failed:
+        raise MisuseError(f"expected a folder to write the lake in at {lake}, got: {failed.strerror}") from failed
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

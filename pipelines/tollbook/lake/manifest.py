@@ -17,6 +17,7 @@ import msgspec
 from tollbook.errors import CommitConflictError, CorruptManifestError
 
 COMMITS = "commits"
+_BEGUN = "begun"
 _DIGITS = 20
 
 
@@ -190,7 +191,14 @@ def commit(lake: Path, manifest: Manifest) -> Path:
     finally:
         temporary.unlink()
     sync_folder(path.parent)
+    if not (lake / _BEGUN).exists():
+        write_synced(lake / _BEGUN, b"This lake has commits: without its manifests nothing in it may be deleted.\n")
     return path
+
+
+def has_begun(lake: Path) -> bool:
+    """Say whether the lake ever had a commit, even if its manifests are gone."""
+    return (lake / _BEGUN).exists()
 
 
 def write_synced(path: Path, content: bytes) -> None:

@@ -101,7 +101,7 @@ class Owners:
         owners = {name: column.take(index) for name, column in zip(OWNER_COLUMNS, self._columns, strict=True)}
         if self._takes_told_team:
             unmatched = pa.array(chosen < 0)
-            told = events.column("team")
+            told = _without_blanks(events.column("team"))
             by_word = pc.if_else(pc.and_(unmatched, told.is_valid()), AS_TOLD, pa.scalar(None, pa.string()))
             owners["owner_team"] = pc.if_else(unmatched, told, owners["owner_team"])
             owners["owner_rule"] = pc.coalesce(owners["owner_rule"], by_word)
@@ -211,6 +211,11 @@ def _values(events: pa.RecordBatch, dimension: str) -> pa.Array:
     if not dimension.startswith(_TAG):
         return events.column(dimension)
     return pc.map_lookup(events.column("tags"), dimension.removeprefix(_TAG), "first")
+
+
+def _without_blanks(told: pa.Array) -> pa.Array:
+    """Return told teams, null where the text is empty or white space."""
+    return pc.if_else(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(told)), 0), pa.scalar(None, pa.string()), told)
 
 
 def _rule(body: dict[str, Any]) -> OwnerRule:

@@ -37,13 +37,14 @@ class CommitPart(msgspec.Struct, frozen=True, kw_only=True):
         return ChunkOrigin(**self.origin)
 
     def encode(self) -> bytes:
-        """Return the part as bytes, as it crosses the shuffle."""
-        return _ENCODER.encode(self)
+        """Return the part as it crosses the shuffle: a line of JSON, whose integers have no limit, and the sums."""
+        return _ENCODER.encode(msgspec.structs.replace(self, minutes=b"")) + b"\n" + self.minutes
 
     @staticmethod
     def decode(encoded: bytes) -> CommitPart:
         """Return the part of `encode`."""
-        return _DECODER.decode(encoded)
+        head, _, minutes = encoded.partition(b"\n")
+        return msgspec.structs.replace(_DECODER.decode(head), minutes=minutes)
 
 
 def files_part(kind: str, origin: ChunkOrigin, files: list[FileEntry], usage_rows: int = 0) -> bytes:
@@ -57,5 +58,5 @@ def minutes_part(batch: pa.RecordBatch) -> bytes:
     return CommitPart(kind=MINUTES_PART, origin=asdict(origin), minutes=RecordBatchCoder().encode(batch)).encode()
 
 
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(CommitPart)
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(CommitPart)
