@@ -62,8 +62,10 @@ def meter(
         follow=follow,
         max_commit_records=max_commit_records,
     )
+    # The meter says itself what Kafka does; its client's own log would say it five times.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     with _stopping() as should_stop:
-        outcome = run_meter(options, report=_tell, should_stop=should_stop)
+        outcome = run_meter(options, report=_tell, tell=progress, should_stop=should_stop)
     if as_json:
         print_json(
             {

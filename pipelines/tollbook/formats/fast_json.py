@@ -175,14 +175,17 @@ def reading_type(kind: pa.DataType) -> pa.DataType:
 
 
 def _leaves(schema: pa.Schema) -> int:
-    """Return how many columns a schema has when its objects are taken apart."""
-
-    def of(kind: pa.DataType) -> int:
+    """Return how many columns a schema has when its objects and lists are taken apart, however deep they are."""
+    waiting = list(schema.types)
+    leaves = 0
+    while waiting:
+        kind = waiting.pop()
         if pa.types.is_struct(kind):
-            return sum(of(kind.field(index).type) for index in range(kind.num_fields))
-        return of(kind.value_type) if pa.types.is_list(kind) else 1
-
-    return sum(of(each.type) for each in schema)
+            waiting.extend(kind.field(index).type for index in range(kind.num_fields))
+        elif pa.types.is_list(kind):
+            waiting.append(kind.value_type)
+        leaves += 1
+    return leaves
 
 
 def _all_finite(table: pa.Table) -> bool:

@@ -101,7 +101,11 @@ class PartitionTotals(msgspec.Struct, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """One commit. `offsets` and `totals` are those after it; `files` are only those it added."""
+    """One commit. `offsets` and `totals` are those after it; `files` are only those it added.
+
+    Every partition that was known is in `offsets`, empty ones too, so that records lost from one are missed.
+    `topic_ids` are Kafka's own, which change when a topic is deleted and made anew.
+    """
 
     commit: int
     epoch: int
@@ -114,6 +118,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     offsets: dict[str, dict[int, int]]
     totals: dict[str, dict[int, PartitionTotals]]
     skipped: list[SkippedOffsets] = []
+    topic_ids: dict[str, str] = {}
     unknown_fields: dict[str, int] = {}
 
 

@@ -45,6 +45,8 @@ class CommitPlan:
         writer: Who writes, for people.
         catalogue_version: Catalogue that rated the events.
         reference_version: Owner rules that assigned them.
+        beginnings: First offset of every known partition, as (topic, partition, offset).
+        topic_ids: Kafka's id of each topic.
     """
 
     lake: Path
@@ -53,6 +55,8 @@ class CommitPlan:
     writer: str
     catalogue_version: str
     reference_version: str
+    beginnings: tuple[tuple[str, int, int], ...] = ()
+    topic_ids: tuple[tuple[str, str], ...] = ()
 
 
 class CommitUsage(beam.PTransform):
@@ -107,6 +111,9 @@ def commit_parts(parts: list[CommitPart], plan: CommitPlan, *, now: datetime) ->
     for folder in sorted({(plan.lake / file.path).parent for file in files}):
         sync_folder(folder)
     totals = _copy_totals(before)
+    for topic, partition, beginning in plan.beginnings:
+        empty = PartitionTotals(first_offset=beginning, next_offset=beginning)
+        totals.setdefault(topic, {}).setdefault(partition, empty)
     skipped = _add_up(parts, totals)
     manifest = Manifest(
         commit=plan.number,
@@ -120,6 +127,7 @@ def commit_parts(parts: list[CommitPart], plan: CommitPlan, *, now: datetime) ->
         offsets={topic: {p: total.next_offset for p, total in each.items()} for topic, each in totals.items()},
         totals=totals,
         skipped=skipped,
+        topic_ids=(before.topic_ids if before is not None else {}) | dict(plan.topic_ids),
         unknown_fields=_unknown_fields(before, parts),
     )
     commit(plan.lake, manifest)

@@ -15,11 +15,9 @@ from dataclasses import dataclass
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 
 from tollbook.broker.connect import bootstrap
-from tollbook.errors import KafkaUnavailableError, MisuseError
+from tollbook.errors import KafkaUnavailableError, OffsetGapError
 from tollbook.lake.layout import expire_unparsed, sweep_orphans
 from tollbook.lake.lock import writer_lock
 from tollbook.lake.manifest import Manifest, newest
@@ -30,15 +28,15 @@ from tollbook.stream.decode import Clock, utc_now
 from tollbook.stream.job import Job, build
 from tollbook.stream.ranges import OffsetRange, plan_ranges
 from tollbook.stream.rate import CatalogueLoader, genai_catalogue
-from tollbook.stream.read import close_consumers, consumer_for
+from tollbook.stream.read import close_consumers
 from tollbook.stream.rejects import publish_rejects
+from tollbook.stream.topics import KafkaTopics, Place
 
 MAX_COMMIT_RECORDS = 262_144
 KEEP_UNPARSED_DAYS = 14
 _IDLE_SECONDS = 0.2
+_AWAY_SECONDS = 2.0
 _EXPIRY_SECONDS = 3_600.0
-
-Place = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,108 +83,127 @@ def run_meter(
     options: MeterOptions,
     *,
     report: Callable[[MeterProgress], None] = lambda _progress: None,
+    tell: Callable[[str], None] = lambda _message: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> MeterProgress:
     """Read, price, attribute, aggregate and write what is on the topics; return how far it came.
 
-    Without `follow` it ends when it has read up to the ends that the topics had at its start. `should_stop` is asked
-    between commits, so that a stop never tears one.
+    Without `follow` it ends when it has read up to the ends that the topics had at its start. With it, it waits for a
+    broker that went away. `should_stop` is asked between commits, so that a stop never tears one.
 
     Raises:
         LakeLockedError: Another meter holds the lake.
-        OffsetGapError: Kafka dropped records before they were read.
+        OffsetGapError: Kafka dropped records before they were read, or a topic was made anew.
         KafkaUnavailableError: No broker answers, or a topic does not exist.
         CommitConflictError: Another writer committed to the lake.
+        CorruptManifestError: Manifests of the lake are missing.
     """
     servers = bootstrap(options.settings)
     with writer_lock(options.settings.lake):
+        for path in sweep_orphans(options.settings.lake):
+            tell(f"swept {path}, which a meter that died left behind")
         try:
-            return _run(options, servers, report, should_stop)
+            return _Meter(options, servers, report, tell, should_stop).run()
         finally:
             close_consumers()
 
 
-def _run(
-    options: MeterOptions, servers: str, report: Callable[[MeterProgress], None], should_stop: Callable[[], bool]
-) -> MeterProgress:
-    lake = options.settings.lake
-    sweep_orphans(lake)
-    manifest = newest(lake)
-    epoch = manifest.epoch + 1 if manifest is not None else 1
-    start = _counts(manifest)
-    consumer = consumer_for(servers)
-    ends = _ends(consumer, options.topics)
-    progress = _progress(manifest, start, 0)
-    last_expiry = float("-inf")
-    publish_rejects(options.settings, servers)
-    while not should_stop():
-        if time.monotonic() - last_expiry > _EXPIRY_SECONDS:
-            expire_unparsed(lake, now=options.clock(), keep_days=KEEP_UNPARSED_DAYS)
-            last_expiry = time.monotonic()
-        beginnings = _beginnings(consumer, list(ends))
-        committed = _committed(manifest)
-        ranges = plan_ranges(committed, beginnings, ends, max_records=options.max_commit_records)
+class _Meter:
+    """The loop over micro-batches, while the lake's lock is held."""
+
+    def __init__(
+        self,
+        options: MeterOptions,
+        servers: str,
+        report: Callable[[MeterProgress], None],
+        tell: Callable[[str], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._options, self._servers = options, servers
+        self._report, self._tell, self._should_stop = report, tell, should_stop
+        self._lake = options.settings.lake
+        self._manifest = newest(self._lake)
+        self._epoch = self._manifest.epoch + 1 if self._manifest is not None else 1
+        self._counts_before = _counts(self._manifest)
+        self._expired_at = float("-inf")
+
+    def run(self) -> MeterProgress:
+        """Read until caught up, or on and on; return how far it came."""
+        topics = KafkaTopics(self._servers, self._options.topics)
+        ends = topics.ends()
+        behind = 0
+        publish_rejects(self._options.settings, self._servers)
+        while not self._should_stop():
+            try:
+                behind = self._step(topics, ends)
+                if behind == 0 and not self._options.follow:
+                    break
+                if self._options.follow:
+                    ends = topics.ends()
+            except KafkaUnavailableError as away:
+                if not self._options.follow:
+                    raise
+                self._tell(f"{away.message}; trying again")
+                close_consumers()
+                self._rest(_AWAY_SECONDS)
+                continue
+            if behind == 0:
+                self._rest(_IDLE_SECONDS)
+        return _progress(self._manifest, self._counts_before, behind)
+
+    def _step(self, topics: KafkaTopics, ends: Mapping[Place, int]) -> int:
+        """Make one commit of what lies before `ends`; return how many offsets that was behind, 0 for none."""
+        if time.monotonic() - self._expired_at > _EXPIRY_SECONDS:
+            expire_unparsed(self._lake, now=self._options.clock(), keep_days=KEEP_UNPARSED_DAYS)
+            self._expired_at = time.monotonic()
+        ids = topics.ids()
+        _refuse_other_topics(self._manifest, ids)
+        beginnings = topics.beginnings(ends)
+        committed = _committed(self._manifest)
+        ranges = plan_ranges(committed, beginnings, ends, max_records=self._options.max_commit_records)
         if not ranges:
-            if not options.follow:
-                break
-            time.sleep(_IDLE_SECONDS)
-            ends = _ends(consumer, options.topics)
-            continue
+            return 0
         behind = sum(end - committed.get(place, beginnings[place]) for place, end in ends.items())
-        _run_micro_batch(ranges, options, servers, manifest, epoch)
-        manifest = newest(lake)
-        publish_rejects(options.settings, servers)
-        progress = _progress(manifest, start, behind)
-        report(progress)
-        if options.follow:
-            ends = _ends(consumer, options.topics)
-    return progress
+        self._run_micro_batch(ranges, beginnings, ids)
+        self._manifest = newest(self._lake)
+        publish_rejects(self._options.settings, self._servers)
+        self._report(_progress(self._manifest, self._counts_before, behind))
+        return behind
+
+    def _run_micro_batch(
+        self, ranges: list[OffsetRange], beginnings: Mapping[Place, int], ids: Mapping[str, str]
+    ) -> None:
+        options = self._options
+        plan = CommitPlan(
+            lake=self._lake,
+            number=(self._manifest.commit if self._manifest is not None else 0) + 1,
+            epoch=self._epoch,
+            writer=f"{socket.gethostname()}:{os.getpid()}",
+            catalogue_version=options.load_catalogue().version,
+            reference_version=owners_of(options.settings.owners).version,
+            beginnings=tuple((topic, partition, offset) for (topic, partition), offset in beginnings.items()),
+            topic_ids=tuple(ids.items()),
+        )
+        job = Job(self._servers, plan, options.settings.owners, options.load_catalogue, options.clock)
+        pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
+        build(pipeline, ranges, job)
+        pipeline.run().wait_until_finish()
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, but not longer than a wish to stop."""
+        until = time.monotonic() + seconds
+        while not self._should_stop() and time.monotonic() < until:
+            time.sleep(_IDLE_SECONDS)
 
 
-def _run_micro_batch(
-    ranges: list[OffsetRange], options: MeterOptions, servers: str, manifest: Manifest | None, epoch: int
-) -> None:
-    plan = CommitPlan(
-        lake=options.settings.lake,
-        number=(manifest.commit if manifest is not None else 0) + 1,
-        epoch=epoch,
-        writer=f"{socket.gethostname()}:{os.getpid()}",
-        catalogue_version=options.load_catalogue().version,
-        reference_version=owners_of(options.settings.owners).version,
-    )
-    job = Job(servers, plan, options.settings.owners, options.load_catalogue, options.clock)
-    pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
-    build(pipeline, ranges, job)
-    pipeline.run().wait_until_finish()
-
-
-def _partitions(consumer: KafkaConsumer, topics: tuple[str, ...]) -> list[TopicPartition]:
-    found: list[TopicPartition] = []
-    for topic in topics:
-        try:
-            partitions = consumer.partitions_for_topic(topic)
-        except KafkaError as failed:
-            raise KafkaUnavailableError(
-                f"expected the topic {topic}, got {type(failed).__name__}: {failed}"
-            ) from failed
-        if not partitions:
-            raise MisuseError(
-                f"expected the topic {topic} to exist; `tollbook send` makes it, or ask who runs your Kafka"
+def _refuse_other_topics(manifest: Manifest | None, ids: Mapping[str, str]) -> None:
+    known = manifest.topic_ids if manifest is not None else {}
+    for topic, told in ids.items():
+        if known.get(topic, told) != told:
+            raise OffsetGapError(
+                f"expected the topic {topic} with the id {known[topic]}, got one with the id {told}: it was deleted "
+                "and made anew, and what was not read of the old one is gone"
             )
-        found.extend(TopicPartition(topic, number) for number in sorted(partitions))
-    return found
-
-
-def _ends(consumer: KafkaConsumer, topics: tuple[str, ...]) -> dict[Place, int]:
-    return _places(consumer.end_offsets(_partitions(consumer, topics)))
-
-
-def _beginnings(consumer: KafkaConsumer, places: list[Place]) -> dict[Place, int]:
-    return _places(consumer.beginning_offsets([TopicPartition(*place) for place in places]))
-
-
-def _places(offsets: Mapping[TopicPartition, int]) -> dict[Place, int]:
-    return {(place.topic, place.partition): offset for place, offset in offsets.items()}
 
 
 def _committed(manifest: Manifest | None) -> dict[Place, int]:

@@ -66,7 +66,8 @@ def plan_ranges(
     """Return what to read next, at most `max_records` offsets in all, shared among the partitions that have more.
 
     Args:
-        committed: Next offset of each (topic, partition) that was read before.
+        committed: Next offset of each (topic, partition) that was known before. A partition that is not among them
+            while others of its topic are is new, and begins at offset 0.
         beginnings: First offset that Kafka still has.
         ends: Offset after the last that may be read.
         max_records: Most offsets in the plan.
@@ -75,8 +76,9 @@ def plan_ranges(
         OffsetGapError: Kafka has dropped offsets that were never read.
     """
     behind = []
+    known_topics = {topic for topic, _ in committed}
     for place, end in sorted(ends.items()):
-        start = committed.get(place, beginnings[place])
+        start = committed.get(place, 0 if place[0] in known_topics else beginnings[place])
         if start < beginnings[place]:
             topic, partition = place
             raise OffsetGapError(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -19,11 +20,11 @@ from tollbook.stream.kafka_batches import CONTROL, RECORDS, Headers, RecordChunk
 from tollbook.stream.ranges import ChunkOrigin, OffsetRange
 
 CHUNK_RECORDS = 32_768
-CHUNK_BYTES = 64 * 1024 * 1024
+CHUNK_BYTES = 32 * 1024 * 1024
 _STALL_SECONDS = 60.0
 _POLL_MILLISECONDS = 1_000
 _FETCH_BYTES = 16 * 1024 * 1024
-_POLLED_CHUNKS = 16
+_POLLED_CHUNKS = 2
 
 
 class ReadKafkaRecords(beam.PTransform):
@@ -167,7 +168,7 @@ def _poll(consumer: KafkaConsumer, partition: TopicPartition) -> list[RecordChun
 
 
 _consumer_lock = threading.Lock()
-_consumers: dict[str, KafkaConsumer] = {}
+_consumers: dict[tuple[str, str], KafkaConsumer] = {}
 
 
 def consumer_for(bootstrap_servers: str) -> KafkaConsumer:
@@ -178,25 +179,45 @@ def consumer_for(bootstrap_servers: str) -> KafkaConsumer:
     Raises:
         KafkaUnavailableError: No broker answers.
     """
-    if bootstrap_servers not in _consumers:
-        try:
-            consumer = KafkaConsumer(
-                bootstrap_servers=bootstrap_servers.split(","),
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                isolation_level="read_committed",
-                fetch_max_bytes=2 * _FETCH_BYTES,
-                max_partition_fetch_bytes=_FETCH_BYTES,
-                max_poll_records=_POLLED_CHUNKS,
-            )
-        except KafkaError as failed:
-            raise KafkaUnavailableError(
-                f"expected a Kafka broker at {bootstrap_servers}, got {type(failed).__name__}: {failed}"
-            ) from failed
+    key = (bootstrap_servers, "records")
+    if key not in _consumers:
+        consumer = _connect(
+            bootstrap_servers,
+            auto_offset_reset="none",
+            fetch_max_bytes=2 * _FETCH_BYTES,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            max_poll_records=_POLLED_CHUNKS,
+        )
         read_in_chunks(consumer)
-        _consumers[bootstrap_servers] = consumer
-    return _consumers[bootstrap_servers]
+        _consumers[key] = consumer
+    return _consumers[key]
+
+
+def metadata_consumer_for(bootstrap_servers: str) -> KafkaConsumer:
+    """Return this process's consumer for questions about a cluster's topics. It is never assigned any.
+
+    Raises:
+        KafkaUnavailableError: No broker answers.
+    """
+    key = (bootstrap_servers, "metadata")
+    if key not in _consumers:
+        _consumers[key] = _connect(bootstrap_servers)
+    return _consumers[key]
+
+
+def _connect(bootstrap_servers: str, **options: Any) -> KafkaConsumer:
+    try:
+        return KafkaConsumer(
+            bootstrap_servers=bootstrap_servers.split(","),
+            group_id=None,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            **options,
+        )
+    except KafkaError as failed:
+        raise KafkaUnavailableError(
+            f"expected a Kafka broker at {bootstrap_servers}, got {type(failed).__name__}: {failed}"
+        ) from failed
 
 
 def close_consumers() -> None:

@@ -69,6 +69,21 @@ POISON = {
     "too many tags": (_record(tags={f"k{i}": "v" for i in range(65)}), "too_long"),
     "a tag too long": (_record(tags={"k": "v" * 1025}), "too_long"),
     "a negative tool call": (_record(tool_calls={"web_searches": -1}), "out_of_range"),
+    "a number with an endless exponent": (
+        _record(sampling_rate=7).replace(b'rate":7', b'rate":1e9999999999999999999'),
+        "out_of_range",
+    ),
+    "a ratio of four hundred digits": (_record(sampling_rate=10**400), "out_of_range"),
+    "a cost with an endless exponent": (
+        _record(provider_cost=7, provider_cost_currency="USD").replace(
+            b'"provider_cost":7', b'"provider_cost":1e9999999'
+        ),
+        "out_of_range",
+    ),
+    "a value too deep to read": (
+        _record(output_tokens=-1, metadata=[]).replace(b'"metadata":[]', b'"metadata":' + b"[" * 1200 + b"]" * 1200),
+        "invalid_json",
+    ),
     "a count in a text": (_record(input_tokens="many"), "wrong_type"),
 }
 
@@ -131,6 +146,54 @@ def test_content_of_prompts_leaves_no_trace_in_a_reject() -> None:
     assert reject.value is not None
     assert secret not in reject.value.decode()
     assert json.loads(reject.value)["input_tokens"] == -1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"agent": {"messages": [{"content": "SECRET"}]}},
+        {"tags": {"prompt": {"content": "SECRET"}}},
+        {"output_tokens": "SECRET"},
+        {"finish_reason": "SECRET " * 1000},
+        {"occurred_at": "SECRET"},
+        {"SECRET": 1, "input_tokens": -1},
+    ],
+)
+def test_content_in_a_field_of_ours_leaves_no_trace_in_a_reject(fields: dict[str, Any]) -> None:
+    """A producer that puts the wrong thing into a field must not leak it through the dead letters."""
+    (reject,) = _decode(_record(**fields)).rejected
+    assert reject.value_state == "scrubbed"
+    assert reject.value is not None
+    assert b"SECRET" not in reject.value
+    assert "SECRET" not in reject.error.message
+
+
+def test_a_number_of_ours_with_a_tiny_exponent_does_not_reach_the_parser_that_crashes_on_it() -> None:
+    """Arrow's decimal parser reads out of bounds on such exponents and takes the process down."""
+    tiny = _record(provider_cost=7, provider_cost_currency="USD").replace(
+        b'"provider_cost":7', b'"provider_cost":1e-50000000'
+    )
+    plain = _record(provider_cost="0.5", provider_cost_currency="USD")
+    decoded = _decode(*[plain] * 60, tiny, *[plain] * 60)
+    assert decoded.rejected == []
+    event = decoded.events.to_pylist()[60]
+    assert (event["provider_cost"], event["flags"]) == (0, ["provider_cost_rounded"])
+
+
+def test_a_name_that_is_half_a_surrogate_pair_is_counted_and_left_out() -> None:
+    """An unknown field's name goes into the manifest, which is UTF-8."""
+    value = _record(extra=1).replace(b'"extra"', b'"\\ud800"')
+    decoded = _decode(*[_record()] * 40, value)
+    assert decoded.rejected == []
+    assert decoded.unknown_fields == {"?": 1}
+
+
+def test_an_object_keyed_by_ids_does_not_widen_the_table() -> None:
+    """A column for each id and a row for each record would take memory by their product."""
+    values = [_record(event_id=str(n), usage_details={f"id-{n}": 1}) for n in range(2_000)]
+    decoded = _decode(*values)
+    assert decoded.unknown_fields == {"usage_details": 2_000}
+    assert decoded.events.column("event_id").to_pylist() == [str(n) for n in range(2_000)]
 
 
 def test_a_reject_without_foreign_fields_keeps_its_bytes_whole() -> None:

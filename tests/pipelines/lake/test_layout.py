@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tollbook.errors import LakeLockedError, LakeWriteError
+from tollbook.errors import CorruptManifestError, LakeLockedError, LakeWriteError
 from tollbook.lake.layout import chunk_name, data_path, expire_unparsed, sweep_orphans
 from tollbook.lake.lock import writer_lock
 from tollbook.lake.manifest import FileEntry, Manifest, commit
@@ -41,24 +41,48 @@ def test_files_that_no_manifest_names_are_swept_and_others_stay(tmp_path: Path) 
     write_parquet(tmp_path, orphan, ROWS)
     half = tmp_path / "usage" / "event_date=2026-06-01" / ".x.parquet.tmp"
     half.write_bytes(b"PAR1")
-    commit(
-        tmp_path,
-        Manifest(
-            commit=1,
-            epoch=1,
-            writer="w",
-            committed_at=datetime(2026, 6, 1, tzinfo=UTC),
-            schema_versions={},
-            catalogue_version="c",
-            reference_version="none",
-            files=[FileEntry(table="usage", path=kept, event_date="2026-06-01", rows=1, bytes=1)],
-            offsets={},
-            totals={},
-        ),
-    )
+    commit(tmp_path, _manifest(1, 1, kept))
     assert sweep_orphans(tmp_path) == sorted([orphan, half.relative_to(tmp_path).as_posix()])
     assert (tmp_path / kept).exists()
     assert sweep_orphans(tmp_path) == []
+
+
+def test_a_lake_whose_manifests_are_gone_is_not_swept(tmp_path: Path) -> None:
+    """An unmounted folder or a partial restore must not cost the data."""
+    kept = data_path("usage", "2026-06-01", chunk_name("t", 0, 0, 1, 3))
+    write_parquet(tmp_path, kept, ROWS)
+    commit(tmp_path, _manifest(1, 3, kept))
+    (tmp_path / "commits").rename(tmp_path / "elsewhere")
+    with pytest.raises(CorruptManifestError, match="restore them first"):
+        sweep_orphans(tmp_path)
+    assert (tmp_path / kept).exists()
+
+
+def test_a_file_of_an_epoch_without_manifests_is_not_swept(tmp_path: Path) -> None:
+    """Newer manifests than the newest were lost; their files may count."""
+    kept = data_path("usage", "2026-06-01", chunk_name("t", 0, 0, 1, 3))
+    newer = data_path("usage", "2026-06-01", chunk_name("t", 0, 1, 2, 7))
+    for path in (kept, newer):
+        write_parquet(tmp_path, path, ROWS)
+    commit(tmp_path, _manifest(1, 3, kept))
+    with pytest.raises(CorruptManifestError, match="manifests are missing"):
+        sweep_orphans(tmp_path)
+    assert (tmp_path / newer).exists()
+
+
+def _manifest(number: int, epoch: int, path: str) -> Manifest:
+    return Manifest(
+        commit=number,
+        epoch=epoch,
+        writer="w",
+        committed_at=datetime(2026, 6, 1, tzinfo=UTC),
+        schema_versions={},
+        catalogue_version="c",
+        reference_version="none",
+        files=[FileEntry(table="usage", path=path, event_date="2026-06-01", rows=1, bytes=1)],
+        offsets={},
+        totals={},
+    )
 
 
 def test_unparsed_bytes_expire_after_their_days(tmp_path: Path) -> None:

@@ -56,14 +56,16 @@ def test_where_no_rule_matches_the_team_that_the_event_names_owns_it() -> None:
         {"workflow": "w", "team": "told", "occurred_at": START},
         {"workflow": "x", "team": "told", "occurred_at": START},
         {"workflow": "x", "team": None, "occurred_at": START},
+        {"workflow": "x", "team": "", "occurred_at": START},
+        {"workflow": "x", "team": " \t", "occurred_at": START},
     ]
     rules = (_rule("r", "workflow", "w", "ruled"),)
     trusting = Owners(rules).assign(_events(rows))
-    assert trusting["owner_team"].to_pylist() == ["ruled", "told", None]
-    assert trusting["owner_cost_center"].to_pylist() == ["cc-ruled", None, None]
-    assert trusting["owner_rule"].to_pylist() == ["r", "as told", None]
+    assert trusting["owner_team"].to_pylist() == ["ruled", "told", None, None, None]
+    assert trusting["owner_cost_center"].to_pylist() == ["cc-ruled", None, None, None, None]
+    assert trusting["owner_rule"].to_pylist() == ["r", "as told", None, None, None]
     strict = Owners(rules, unmatched="unallocated").assign(_events(rows))
-    assert strict["owner_team"].to_pylist() == ["ruled", None, None]
+    assert strict["owner_team"].to_pylist() == ["ruled", None, None, None, None]
 
 
 def test_a_tag_can_own_and_never_multiplies_rows() -> None:

@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from tollbook.errors import LakeLockedError, LakeWriteError, MisuseError
+from tollbook.broker.connect import admin
+from tollbook.errors import LakeLockedError, LakeWriteError, MisuseError, OffsetGapError
 from tollbook.lake.lock import writer_lock
 from tollbook.lake.manifest import commits_after, newest
 from tollbook.settings import Settings
@@ -212,6 +213,60 @@ def test_small_commits_hold_what_one_large_commit_holds(settings: Settings, new_
     assert _query(settings, "usage", columns, order) == _query(other, "usage", columns, order)
     sums = "event_minute, model, sum(calls), sum(list_cost)"
     assert _query(settings, "usage_minute", sums, "group by all") == _query(other, "usage_minute", sums, "group by all")
+
+
+def test_two_topics_are_read_side_by_side_over_several_commits(
+    settings: Settings, new_topic: Callable[..., str]
+) -> None:
+    """Each format has a topic of its own."""
+    one, two = new_topic(), new_topic(partitions=1)
+    _send(settings, one, [_event(f"a{n}") for n in range(60)])
+    _send(settings, two, [_event(f"b{n}") for n in range(60)])
+    progress = run_meter(MeterOptions(settings=settings, topics=(one, two), clock=_clock, max_commit_records=25))
+    assert progress.read == 120
+    assert _query(settings, "usage", "count(distinct event_id)") == [(120,)]
+
+
+def test_a_topic_made_anew_stops_the_meter(settings: Settings, new_topic: Callable[..., str]) -> None:
+    """Its offsets are other records: going on by number would skip the first of them without a word."""
+    topic = new_topic(partitions=1)
+    _send(settings, topic, [_event(str(n)) for n in range(3)])
+    _meter(settings, topic)
+    assert settings.bootstrap_servers is not None
+    with admin(settings.bootstrap_servers) as client:
+        client.delete_topics([topic])
+        _wait_for(lambda: topic not in client.list_topics())
+        client.create_topics({topic: {"num_partitions": 1, "replication_factor": 1}}, wait_for_metadata=True)
+    _send(settings, topic, [_event(f"new {n}") for n in range(5)])
+    with pytest.raises(OffsetGapError, match="made anew"):
+        _meter(settings, topic)
+
+
+def test_records_deleted_from_a_partition_that_was_empty_before_are_missed(
+    settings: Settings, new_topic: Callable[..., str]
+) -> None:
+    """Retention may be faster than the meter; what it took unread is said, not skipped."""
+    topic = new_topic(partitions=2)
+    _send(settings, topic, [_event("a")], partition=0)
+    _meter(settings, topic)
+    _send(settings, topic, [_event(str(n)) for n in range(10)], partition=1)
+    assert settings.bootstrap_servers is not None
+    with admin(settings.bootstrap_servers) as client:
+        client.delete_records({TopicPartition(topic, 1): 4})
+    with pytest.raises(OffsetGapError, match="4 offsets were deleted before they were read"):
+        _meter(settings, topic)
+
+
+def test_sums_beyond_64_bits_of_pico_dollars_are_committed(settings: Settings, new_topic: Callable[..., str]) -> None:
+    """A client that reports garbage counts must not stop the meter."""
+    topic = new_topic(partitions=1)
+    # o1-pro: 600 USD a million output tokens, so 600,000 USD a call of 1e9; 40 of them are 24 million USD.
+    dear = {"provider": "openai", "model": "o1-pro", "output_tokens": 1_000_000_000, "input_tokens": 0}
+    _send(settings, topic, [_event(str(n), **dear, cache_read_tokens=None) for n in range(40)])
+    _meter(settings, topic)
+    manifest = newest(settings.lake)
+    assert manifest is not None
+    assert manifest.totals[topic][0].list_cost_pico_usd == 40 * 600_000 * 10**12
 
 
 def test_a_second_meter_on_the_lake_is_refused(settings: Settings, new_topic: Callable[..., str]) -> None:

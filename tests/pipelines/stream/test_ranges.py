@@ -14,8 +14,18 @@ from tollbook.stream.ranges import ChunkOrigin, OffsetRange, plan_ranges
 
 def test_reading_goes_on_where_the_book_ends() -> None:
     """The newest manifest is all that is remembered."""
-    ranges = plan_ranges({("t", 0): 40}, {("t", 0): 0, ("t", 1): 5}, {("t", 0): 50, ("t", 1): 9}, max_records=1000)
-    assert ranges == [OffsetRange("t", 0, 40, 50), OffsetRange("t", 1, 5, 9)]
+    ranges = plan_ranges({("t", 0): 40}, {("t", 0): 0, ("u", 1): 5}, {("t", 0): 50, ("u", 1): 9}, max_records=1000)
+    assert ranges == [OffsetRange("t", 0, 40, 50), OffsetRange("u", 1, 5, 9)]
+
+
+def test_a_new_partition_of_a_known_topic_begins_at_zero() -> None:
+    """Where it begins later, its first records were deleted before anyone read them."""
+    known = {("t", 0): 40}
+    assert plan_ranges(known, {("t", 0): 0, ("t", 1): 0}, {("t", 0): 40, ("t", 1): 3}, max_records=10) == [
+        OffsetRange("t", 1, 0, 3)
+    ]
+    with pytest.raises(OffsetGapError, match="5 offsets were deleted"):
+        plan_ranges(known, {("t", 0): 0, ("t", 1): 5}, {("t", 0): 40, ("t", 1): 9}, max_records=10)
 
 
 def test_nothing_to_read_is_an_empty_plan() -> None:
@@ -55,6 +65,8 @@ def test_repeated_plans_read_every_offset_once(partitions: list[tuple[int, int]]
         ranges = plan_ranges(committed, beginnings, ends, max_records=limit)
         if not ranges:
             break
+        for place, beginning in beginnings.items():
+            committed.setdefault(place, beginning)
         assert sum(each.next_offset - each.first_offset for each in ranges) <= limit
         for each in ranges:
             place = (each.topic, each.partition)
