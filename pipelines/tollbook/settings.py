@@ -29,6 +29,9 @@ class Settings:
     def __post_init__(self) -> None:
         if self.home.exists() and not self.home.is_dir():
             raise MisuseError(f"expected {HOME_VARIABLE} to be a folder, got the file {self.home}")
+        blocking = next((parent for parent in self.home.parents if parent.is_file()), None)
+        if blocking is not None:
+            raise MisuseError(f"expected {HOME_VARIABLE} to be a folder, got {self.home} below the file {blocking}")
         if not self.home.is_absolute():
             raise MisuseError(f"expected an absolute home, got {self.home}")
         for server in self.bootstrap_servers.split(",") if self.bootstrap_servers is not None else ():

@@ -210,3 +210,25 @@ def test_doctor_prints_what_it_found_as_a_table_and_as_json(tmp_path: Path) -> N
     assert [each["check"] for each in json.loads(told.stdout)] == [
         line.split("  ")[0] for line in table.stdout.splitlines()[1:]
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["meter", "--until-caught-up", "--home", "{file}/below"], "to be a folder"),
+        (["warehouse", "build", "--home", "{file}/below"], "to be a folder"),
+        (["warehouse", "build", "--home", "{folder}/misspelt"], "expected a lake at"),
+        (["meter", "--until-caught-up", "--bootstrap-servers", "host:abc"], "host:port"),
+        (["meter"], "expected one of --until-caught-up and --follow"),
+    ],
+)
+def test_misuse_is_one_plain_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    """A typo must not look like success, nor like a fault of the program."""
+    (tmp_path / "file").write_text("in the way")
+    filled = [each.format(file=tmp_path / "file", folder=tmp_path) for each in arguments]
+    assert cli.main(filled) == 2
+    told = capsys.readouterr()
+    assert expected in told.err
+    assert told.out == ""

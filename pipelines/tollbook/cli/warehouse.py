@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tollbook.cli.options import Home, Json, print_json, print_table, progress
+from tollbook.errors import MisuseError
 from tollbook.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -33,7 +34,12 @@ def build(
     """
     from tollbook.warehouse.build import build as build_warehouse
 
-    result = build_warehouse(Settings.load(home=home), full_refresh=full_refresh, publish=not no_publish, tell=progress)
+    settings = Settings.load(home=home)
+    if not settings.lake.is_dir():
+        raise MisuseError(
+            f"expected a lake at {settings.lake}, found none: is this the home? `tollbook meter` makes one"
+        )
+    result = build_warehouse(settings, full_refresh=full_refresh, publish=not no_publish, tell=progress)
     if as_json:
         print_json(result.as_dict())
     else:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tollbook.errors import MisuseError
 from tollbook.warehouse.state import WarehouseFolder
 
 Tell = Callable[[str], None]
@@ -18,9 +19,15 @@ def build_lock(folder: WarehouseFolder, tell: Tell) -> Iterator[None]:
     """Hold the warehouse for one build; a second one waits for the first, and says so.
 
     The system releases the lock when the process dies, however it dies.
+
+    Raises:
+        MisuseError: The folder cannot be made or written.
     """
-    folder.root.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        folder.root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as failed:
+        raise MisuseError(f"expected a folder to build in at {folder.root}, got: {failed.strerror}") from failed
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
