@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.status import Status
@@ -71,10 +73,23 @@ def library_logs_in(path: Path) -> Iterator[None]:
     handler.setLevel(logging.WARNING)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root.handlers[:] = [handler]
-    logging.captureWarnings(True)
+    # Not `logging.captureWarnings`: where a library has called it before, calling it again changes nothing.
+    shown = warnings.showwarning
+    warnings.showwarning = _log_warning
     try:
         yield
     finally:
-        logging.captureWarnings(False)
+        warnings.showwarning = shown
         root.handlers[:] = before
         handler.close()
+
+
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001  the name is part of what `warnings` calls
+    line: str | None = None,
+) -> None:
+    logging.getLogger("py.warnings").warning("%s", warnings.formatwarning(message, category, filename, lineno, line))
