@@ -24,7 +24,7 @@ from tollbook.formats.fast_json import FastJsonReader, TooManyFieldsError, plaus
 from tollbook.formats.reasons import UNPARSED_REASONS
 from tollbook.formats.strict_json import MAX_RECORD_BYTES, StrictEvent, is_time_like, parse_document, read_fields, scrub
 
-BLOCK_RECORDS = 4_096
+BLOCK_RECORDS = 8_192
 _STRICT_BELOW = 33
 _MAX_UNKNOWN_NAMES = 100
 _MAX_NAME = 64

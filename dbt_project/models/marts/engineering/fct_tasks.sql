@@ -34,7 +34,7 @@ days_of_touched_tasks as (
 select
     workflow,
     task_id,
-    arg_min(first_team, started_at) as team,
+    arg_min(first_team, (started_at, first_team)) as team,
     min(started_at) as started_at,
     max(ended_at) as ended_at,
     len(list_distinct(flatten(list(teams)))) as teams,
@@ -42,7 +42,7 @@ select
     len(list_distinct(flatten(list(models)))) as models,
     cast(sum(failed_calls) as bigint) as failed_calls,
     cast(sum(retries) as bigint) as retries,
-    arg_max(last_outcome, last_outcome_at) as outcome,
+    arg_max(last_outcome, (last_outcome_at, last_outcome)) filter (where last_outcome is not null) as outcome,
     billing_currency,
     {{ summed_measures() }}
 
