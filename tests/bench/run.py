@@ -157,7 +157,7 @@ def table(rows: dict[str, list[dict[str, Any]]]) -> str:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-history", action="store_true", help="Leave out the builds after 30 and 300 days.")
