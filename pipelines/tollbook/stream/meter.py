@@ -95,7 +95,8 @@ def run_meter(
     Raises:
         LakeLockedError: Another meter holds the lake.
         OffsetGapError: Kafka dropped records before they were read, or a topic was made anew.
-        KafkaUnavailableError: No broker answers, or a topic does not exist.
+        KafkaUnavailableError: No broker answers.
+        MisuseError: A topic does not exist.
         CommitConflictError: Another writer committed to the lake.
         CorruptManifestError: Manifests of the lake are missing.
     """
