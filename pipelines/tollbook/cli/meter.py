@@ -12,7 +12,7 @@ import typer
 
 from tollbook.cli.options import BootstrapServers, Home, Json, print_json, print_table, progress
 from tollbook.errors import MisuseError
-from tollbook.settings import Settings
+from tollbook.settings import MAX_COMMIT_RECORDS, Settings
 
 if TYPE_CHECKING:
     from tollbook.stream.meter import MeterProgress
@@ -37,7 +37,7 @@ def meter(
     ] = None,
     max_commit_records: Annotated[
         int, typer.Option("--max-commit-records", min=1, help="Most records in one commit.")
-    ] = 262_144,
+    ] = MAX_COMMIT_RECORDS,
     runner: Annotated[str, typer.Option("--runner", help="Beam runner; `embedded` runs in this process.")] = "embedded",
     home: Home = None,
     bootstrap_servers: BootstrapServers = None,

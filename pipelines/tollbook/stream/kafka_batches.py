@@ -183,14 +183,15 @@ def _record_bounds(raw: bytearray, position: int, count: int, base: int) -> tupl
     starts, ends = [0] * count, [0] * count
     try:
         for index in range(count):
-            low = raw[position]
-            if low >= 0x80 and raw[position + 1] < 0x80:
-                length = ((low & 0x7F) | (raw[position + 1] << 7)) >> 1
-                position += 2
+            low, high = raw[position], raw[position + 1]
+            if low >= 0x80 > high:
+                # The zigzag varint of two bytes, whose sign bit is 0: ((low & 0x7F) | (high << 7)) >> 1.
+                starts[index] = position + 2
+                position += (low >> 1) + (high << 6) - 62
             else:
                 length, position = _varint(raw, position)
-            starts[index] = position
-            position += length
+                starts[index] = position
+                position += length
             ends[index] = position
     except IndexError:
         raise CorruptRecordError(f"the batch at offset {base} ends inside a record") from None

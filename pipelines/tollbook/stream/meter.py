@@ -23,7 +23,7 @@ from tollbook.lake.layout import expire_unparsed, sweep_orphans
 from tollbook.lake.lock import writer_lock
 from tollbook.lake.manifest import Manifest, newest
 from tollbook.reference.owners import owners_of
-from tollbook.settings import Settings
+from tollbook.settings import MAX_COMMIT_RECORDS, Settings
 from tollbook.stream.commit import CommitPlan
 from tollbook.stream.decode import Clock, utc_now
 from tollbook.stream.job import Job, build
@@ -33,7 +33,6 @@ from tollbook.stream.read import close_consumers
 from tollbook.stream.rejects import publish_rejects
 from tollbook.stream.topics import KafkaTopics, Place
 
-MAX_COMMIT_RECORDS = 262_144
 KEEP_UNPARSED_DAYS = 14
 _IDLE_SECONDS = 0.2
 _AWAY_SECONDS = 2.0
