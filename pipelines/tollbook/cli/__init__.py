@@ -15,7 +15,6 @@ and its exit code. Anything else is a fault of ours and keeps its traceback.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -43,9 +42,7 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_tollbook)
     for noun in NOUNS:
-        name = f"tollbook.cli.{noun}"
-        if importlib.util.find_spec(name) is not None:
-            importlib.import_module(name).register(app)
+        importlib.import_module(f"tollbook.cli.{noun}").register(app)
     return app
 
 
