@@ -26,6 +26,7 @@ _PLAIN_TYPES: dict[str, pa.DataType] = {
     "int64": pa.int64(),
     "double": pa.float64(),
     "timestamp[us, tz=UTC]": pa.timestamp("us", "UTC"),
+    "date32": pa.date32(),
     "list<string>": pa.list_(pa.string()),
     "map<string, string>": pa.map_(pa.string(), pa.string()),
     "map<string, int64>": pa.map_(pa.string(), pa.int64()),

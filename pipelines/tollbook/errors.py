@@ -6,6 +6,12 @@ says what was expected, what came, and where.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+_LISTED_FAULTS: Final = 20
+
 
 class TollbookError(Exception):
     """Base of all errors that a user can act on.
@@ -73,8 +79,51 @@ class KafkaUnavailableError(TollbookError):
     """No Kafka broker answered."""
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentFault:
+    """One thing wrong with a document.
+
+    Attributes:
+        file: Path of the document.
+        line: Line, from 1.
+        field: Keys and positions that lead to what is wrong, with `/`; empty for the whole document.
+        value: What came, as it is written; None where nothing did.
+        rule: What was expected.
+    """
+
+    file: str
+    line: int
+    field: str
+    value: str | None
+    rule: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}: {self.field}: " if self.field else f"{self.file}:{self.line}: "
+        return f"{place}{self.rule}" if self.value is None else f"{place}{self.rule}, got {self.value}"
+
+
 class ReferenceDataError(TollbookError):
-    """A reference file breaks its schema or contradicts itself."""
+    """A reference file breaks its schema or contradicts itself.
+
+    Attributes:
+        faults: What is wrong, by line, where it is known that well.
+    """
+
+    def __init__(self, message: str, faults: tuple[DocumentFault, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
+
+    @classmethod
+    def of_faults(cls, faults: Iterable[DocumentFault]) -> ReferenceDataError:
+        """Return an error that lists faults by file and line; of very many the first."""
+        known = tuple(sorted(set(faults), key=lambda fault: (fault.file, fault.line, fault.field, fault.rule)))
+        listed = [str(fault) for fault in known[:_LISTED_FAULTS]]
+        if len(known) > len(listed):
+            listed.append(f"and {len(known) - len(listed)} more")
+        if len(listed) == 1:
+            return cls(listed[0], known)
+        files = ", ".join(sorted({fault.file for fault in known}))
+        return cls("\n  ".join([f"expected documents without a fault, got {len(known)} in {files}:", *listed]), known)
 
 
 class BrokerError(TollbookError):

@@ -74,9 +74,34 @@ class Settings:
         return self.home / "exports"
 
     @property
+    def reference(self) -> Path:
+        """Folder of the reference files: dated facts about the organisation. Every one of them may be absent."""
+        return self.home / "reference"
+
+    @property
     def owners(self) -> Path:
-        """The owner rules in use; the file may be absent."""
-        return self.home / "reference" / "owners.yml"
+        """The owner rules in use."""
+        return self.reference / "owners.yml"
+
+    @property
+    def price_overlays(self) -> Path:
+        """Folder of the price overlays in use."""
+        return self.reference / "prices"
+
+    @property
+    def contracts(self) -> Path:
+        """Folder of the contracts in use."""
+        return self.reference / "contracts"
+
+    @property
+    def exchange_rates(self) -> Path:
+        """The exchange rates in use."""
+        return self.reference / "exchange_rates.yml"
+
+    @property
+    def cost_policy(self) -> Path:
+        """The cost policy in use: whose figure is charged."""
+        return self.reference / "cost_policy.yml"
 
     @property
     def broker(self) -> Path:

@@ -1,4 +1,4 @@
-"""`tollbook reference`: dated facts about the organisation, such as who owns what."""
+"""`tollbook reference`: dated facts about the organisation, such as who owns what and what was agreed with whom."""
 
 from __future__ import annotations
 
@@ -12,33 +12,39 @@ from tollbook.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-OwnersFile = Annotated[Path, typer.Argument(help="Owner rules, YAML by schemas/documents/owners.schema.json.")]
+ReferenceFile = Annotated[
+    Path,
+    typer.Argument(
+        help="Owner rules, a contract, exchange rates or a cost policy: YAML by schemas/documents/<kind>.schema.json."
+    ),
+]
 
 
 def register(parent: typer.Typer) -> None:
     """Add the commands to the command line."""
-    parent.add_typer(app, name="reference", help="Owners, as dated rules in files.")
+    parent.add_typer(app, name="reference", help="Owners, contracts, exchange rates and cost policy, as files.")
 
 
 @app.command()
-def check(file: OwnersFile, *, as_json: Json = False) -> None:
-    """Check a file of owner rules; exit 1 with the fault when it breaks its schema or contradicts itself."""
-    from tollbook.reference.owners import read_owners
+def check(file: ReferenceFile, *, as_json: Json = False) -> None:
+    """Check a reference file; exit 1 with its faults when it breaks its schema or contradicts itself."""
+    from tollbook.reference.kinds import check_file
 
-    owners = read_owners(file)
+    checked = check_file(file)
     if as_json:
-        print_json({"file": str(file), "rules": len(owners.rules), "version": owners.version})
+        print_json(checked.as_dict())
     else:
-        typer.echo(f"{file}: {len(owners.rules)} rules, version {owners.version}")
+        typer.echo(f"{file}: {checked.holds}")
 
 
 @app.command()
-def load(file: OwnersFile, *, home: Home = None, as_json: Json = False) -> None:
-    """Check a file of owner rules and use it from the next commit on."""
-    from tollbook.reference.owners import load_owners
+def load(file: ReferenceFile, *, home: Home = None, as_json: Json = False) -> None:
+    """Check a reference file and use it from the next commit on; a contract beside the others."""
+    from tollbook.reference.kinds import load_file
 
-    settings = Settings.load(home=home)
-    owners = load_owners(file, settings.owners)
-    progress(f"{settings.owners} now holds {len(owners.rules)} rules")
+    loaded = load_file(file, Settings.load(home=home))
+    progress(f"{loaded.path} now holds {loaded.holds}")
+    for notice in loaded.notices:
+        progress(notice)
     if as_json:
-        print_json({"file": str(settings.owners), "rules": len(owners.rules), "version": owners.version})
+        print_json(loaded.as_dict())

@@ -12,15 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
 
-from tollbook.contracts import shipped_folder
 from tollbook.errors import ReferenceDataError
-from tollbook.lake.manifest import write_synced
+from tollbook.lake.log import write_synced
+from tollbook.reference.documents import Document, read_document, refuse
 
 DEFAULT_ORDER = ("workflow", "credential_id", "project_id", "team")
 NO_OWNERS = "none"
@@ -156,28 +154,16 @@ def read_owners(path: Path) -> Owners:
     Raises:
         ReferenceDataError: The file breaks its schema, or two rules hold for one value at one time.
     """
+    document = read_document(path, "owners")
+    told = document.content
+    version = hashlib.sha256(json.dumps(told, sort_keys=True).encode("utf-8")).hexdigest()[:16]
+    rules = tuple(_rule(body) for body in told["rules"])
+    _refuse_empty_periods(document, rules)
+    order = tuple(told.get("order", DEFAULT_ORDER))
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ReferenceDataError(f"expected owner rules at {path}, found nothing") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as broken:
-        raise ReferenceDataError(f"expected YAML in {path}, got: {broken}") from broken
-    document = json.loads(json.dumps(document, default=_iso))
-    schema = json.loads((shipped_folder("schemas") / "documents" / "owners.schema.json").read_text(encoding="utf-8"))
-    errors = sorted(
-        jsonschema.Draft202012Validator(schema).iter_errors(document),
-        key=lambda error: list(error.absolute_path),
-    )
-    if errors:
-        where = "/".join(str(part) for part in errors[0].absolute_path) or "the top"
-        raise ReferenceDataError(f"{path}: at {where}: {errors[0].message}")
-    version = hashlib.sha256(json.dumps(document, sort_keys=True).encode("utf-8")).hexdigest()[:16]
-    try:
-        rules = tuple(_rule(body) for body in document["rules"])
-    except ValueError as broken:
-        raise ReferenceDataError(f"{path}: {broken}") from broken
-    order = tuple(document.get("order", DEFAULT_ORDER))
-    return Owners(rules, order, version, document.get("unmatched", TOLD_TEAM))
+        return Owners(rules, order, version, told.get("unmatched", TOLD_TEAM))
+    except ReferenceDataError as broken:
+        raise ReferenceDataError(f"{path}: {broken.message}") from broken
 
 
 def load_owners(source: Path, target: Path) -> Owners:
@@ -221,7 +207,7 @@ def _without_blanks(told: pa.Array) -> pa.Array:
 def _rule(body: dict[str, Any]) -> OwnerRule:
     ((dimension, value),) = body["match"].items()
     end = body.get("valid_to")
-    rule = OwnerRule(
+    return OwnerRule(
         rule_id=body["rule_id"],
         dimension=dimension,
         value=value,
@@ -231,11 +217,16 @@ def _rule(body: dict[str, Any]) -> OwnerRule:
         valid_from=_time(body["valid_from"]),
         valid_to=_time(end) if end is not None else None,
     )
-    if rule.valid_to is not None and rule.valid_to <= rule.valid_from:
-        raise ValueError(
-            f"rule {rule.rule_id}: expected valid_to after valid_from, got {rule.valid_to} and {rule.valid_from}"
-        )
-    return rule
+
+
+def _refuse_empty_periods(document: Document, rules: tuple[OwnerRule, ...]) -> None:
+    refuse(
+        [
+            document.fault(("rules", place, "valid_to"), f"expected valid_to after valid_from of rule {rule.rule_id}")
+            for place, rule in enumerate(rules)
+            if rule.valid_to is not None and rule.valid_to <= rule.valid_from
+        ]
+    )
 
 
 def _refuse_overlaps(rules: tuple[OwnerRule, ...]) -> None:
@@ -257,16 +248,7 @@ def _refuse_overlaps(rules: tuple[OwnerRule, ...]) -> None:
 
 
 def _time(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        raise ValueError(f"expected a time with a zone, got {text!r}")
-    return time.astimezone(UTC)
-
-
-def _iso(value: Any) -> str:
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.isoformat()
-    raise ReferenceDataError(f"expected text, or a time with a zone such as 2026-06-01T00:00:00Z, got {value}")
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _microseconds(time: datetime) -> int:

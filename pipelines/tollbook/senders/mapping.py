@@ -7,23 +7,17 @@ down: each value takes the type of its event field. Examples are in `schemas/exa
 from __future__ import annotations
 
 import difflib
-import json
-import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pyarrow as pa
-import yaml
 
-from tollbook.contracts import shipped_folder, usage_event
-from tollbook.errors import MisuseError
+from tollbook.contracts import usage_event
+from tollbook.errors import MisuseError, ReferenceDataError
+from tollbook.reference.documents import read_document
 from tollbook.senders.expressions import Columns, Getter, compile_expression
-
-KINDS = ("column", "constant", "template", "difference", "choose", "seconds_after", "milliseconds_after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +67,9 @@ def load_mapping(path: Path) -> FieldMapping:
         MisuseError: It cannot be read, is no YAML, breaks its schema, or names a field that events lack.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MisuseError(f"expected a mapping file at {path}: {error}") from error
-    try:
-        document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 # a SafeLoader with less
-    except yaml.YAMLError as error:
-        raise MisuseError(f"expected {path} to be YAML: {error}") from error
-    errors = sorted(_explain(error) for error in _validator().iter_errors(document))
-    if errors:
-        raise MisuseError("\n".join(f"{path}: {error}" for error in errors))
+        document = read_document(path, "mapping").content
+    except ReferenceDataError as broken:
+        raise MisuseError(broken.message) from broken
     _check_fields(path, document["fields"])
     form = document["input"]
     return FieldMapping(
@@ -117,42 +104,6 @@ def compile_mapping(mapping: FieldMapping, columns: Columns) -> list[CompiledFie
             raise MisuseError(f"{mapping.path}: `{path}`: {error.message}") from error
         compiled.append(CompiledField(name, key or None, field.required, pa.types.is_timestamp(target), getter))
     return compiled
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which times stay text, only true and false are truth values, and no key may stand twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Build a dict, refusing a key that stands twice."""
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if key in seen:
-                problem = f"the key {key!r} stands twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
-_StrictLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":bool"))]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_StrictLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|false"), list("tf"))
-
-
-@lru_cache(maxsize=1)
-def _validator() -> Any:
-    path = shipped_folder("schemas") / "documents" / "mapping.schema.json"
-    return jsonschema.Draft202012Validator(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _explain(error: jsonschema.ValidationError) -> str:
-    where = ".".join(map(str, error.absolute_path)) or "the document"
-    if error.validator == "oneOf" and isinstance(error.instance, dict):
-        came = [kind for kind in KINDS if kind in error.instance]
-        return f"`{where}`: expected exactly one of {', '.join(KINDS)}, got {', '.join(came) or 'none of them'}"
-    return f"`{where}`: {error.message}"
 
 
 def _check_fields(path: Path, fields: Mapping[str, Any]) -> None:

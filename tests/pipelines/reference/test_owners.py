@@ -130,7 +130,7 @@ def test_a_file_is_read_and_its_version_follows_its_content(tmp_path: Path) -> N
         ("rules:\n  - {rule_id: a, match: {workflow: w}, team: t}", "valid_from"),
         (VALID.replace("team: t", "taem: t"), "taem"),
         (VALID.replace("workflow: w", "colour: red"), "colour"),
-        (VALID.replace("workflow: w", "workflow: 5"), "rules/0/match/workflow: 5 is not of type"),
+        (VALID.replace("workflow: w", "workflow: 5"), r"owners\.yml:3: rules/0/match/workflow: expected text, got 5"),
         (VALID.replace("2026-01-01T00:00:00Z", "2026-01-01"), "a time with a zone"),
         (VALID + VALID.replace("rules:\n", ""), "rule_id once"),
         (

@@ -1,0 +1,144 @@
+"""Reference files of every kind: which kind a file is, whether it is sound, and putting it into use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from tollbook.errors import ReferenceDataError
+from tollbook.lake.log import sync_folder, write_synced
+from tollbook.rating.book import PriceBook
+from tollbook.rating.contract_terms import Contract
+from tollbook.rating.sources.contracted import contracted_catalogue
+from tollbook.rating.sources.contracts import contract_path, load_contract, read_contract
+from tollbook.rating.sources.exchange import read_exchange_rates
+from tollbook.rating.sources.policy import read_cost_policy
+from tollbook.reference.documents import read_yaml
+from tollbook.reference.owners import read_owners
+from tollbook.settings import Settings
+
+OWNERS, CONTRACT, EXCHANGE_RATES, COST_POLICY = "owners", "contract", "exchange_rates", "cost_policy"
+_OVERLAY: Final = "price_overlay"
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceFile:
+    """A sound reference file.
+
+    Attributes:
+        path: Where it lies.
+        kind: `owners`, `contract`, `exchange_rates` or `cost_policy`.
+        holds: What it holds, in words.
+        facts: The same for JSON.
+        notices: What its author may not have meant.
+    """
+
+    path: Path
+    kind: str
+    holds: str
+    facts: dict[str, Any]
+    notices: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts for JSON."""
+        return {"file": str(self.path), "kind": self.kind, **self.facts, "notices": list(self.notices)}
+
+
+def check_file(path: Path) -> ReferenceFile:
+    """Return what a reference file holds.
+
+    Raises:
+        ReferenceDataError: It breaks its schema or contradicts itself, or is no reference file.
+    """
+    return _CHECKS[_kind_of(path)](path)
+
+
+def load_file(path: Path, settings: Settings) -> ReferenceFile:
+    """Check a reference file beside those in use and put it into use, whole or not at all.
+
+    Owner rules, exchange rates and the cost policy take the place of the file in use; a contract stands beside others,
+    and supersedes what was known of it before.
+
+    Raises:
+        ReferenceDataError: It has a fault, or contradicts what is in use.
+    """
+    kind = _kind_of(path)
+    checked = _CHECKS[kind](path)
+    if kind == CONTRACT:
+        contract = read_contract(path)
+        # Before it is in use, as its rates may be too fine for a price.
+        notices = _notices(contract, PriceBook.load(settings))
+        load_contract(path, settings.contracts)
+        return replace(checked, path=contract_path(contract, settings.contracts), notices=notices)
+    targets = {OWNERS: settings.owners, EXCHANGE_RATES: settings.exchange_rates, COST_POLICY: settings.cost_policy}
+    target = targets[kind]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.tmp")
+    write_synced(temporary, path.read_bytes())
+    temporary.replace(target)
+    sync_folder(target.parent)
+    return replace(checked, path=target)
+
+
+def _kind_of(path: Path) -> str:
+    content = read_yaml(path).content
+    keys = set(content) if isinstance(content, dict) else set()
+    if _OVERLAY in keys:
+        raise ReferenceDataError(f"expected reference data at {path}, got a price overlay: use `tollbook prices load`")
+    return next((kind for kind in (CONTRACT, EXCHANGE_RATES, COST_POLICY) if kind in keys), OWNERS)
+
+
+def _check_owners(path: Path) -> ReferenceFile:
+    owners = read_owners(path)
+    facts = {"rules": len(owners.rules), "version": owners.version}
+    return ReferenceFile(path, OWNERS, f"{len(owners.rules)} rules, version {owners.version}", facts)
+
+
+def _check_contract(path: Path) -> ReferenceFile:
+    contract = read_contract(path)
+    facts = {"contract_id": contract.contract_id, "terms": len(contract.terms), "version": contract.version}
+    words = f"contract {contract.contract_id} with {contract.provider}, {len(contract.terms)} terms"
+    return ReferenceFile(path, CONTRACT, f"{words}, version {contract.version}", facts)
+
+
+def _check_exchange_rates(path: Path) -> ReferenceFile:
+    exchange = read_exchange_rates(path)
+    facts = {"rates": len(exchange.rates), "version": exchange.version}
+    return ReferenceFile(
+        path, EXCHANGE_RATES, f"{len(exchange.rates)} exchange rates, version {exchange.version}", facts
+    )
+
+
+def _check_cost_policy(path: Path) -> ReferenceFile:
+    policy = read_cost_policy(path)
+    facts = {"prefer": policy.prefer, "providers": len(policy.providers), "version": policy.version}
+    words = f"cost policy that prefers {policy.prefer}, {len(policy.providers)} providers named"
+    return ReferenceFile(path, COST_POLICY, f"{words}, version {policy.version}", facts)
+
+
+_CHECKS: Final[dict[str, Callable[[Path], ReferenceFile]]] = {
+    OWNERS: _check_owners,
+    CONTRACT: _check_contract,
+    EXCHANGE_RATES: _check_exchange_rates,
+    COST_POLICY: _check_cost_policy,
+}
+
+
+def _notices(contract: Contract, book: PriceBook) -> tuple[str, ...]:
+    """Return what a contract says that changes no price, and for what it lacks an exchange rate."""
+    prices = contracted_catalogue(book.list_prices, [contract], book.exchange).prices
+    agreed = [price.agreement for price in prices if price.agreement is not None]
+    reached = {name for each in agreed for name in each.terms}
+    notices = [
+        f"{contract.contract_id}: term {term.term_id} changes no list price of {contract.provider}"
+        for term in contract.pricing_terms
+        if term.term_id not in reached
+    ]
+    if any(each.rates and each.usd is None for each in agreed):
+        notices.append(
+            f"{contract.contract_id}: there are dates without an exchange rate of {contract.currency}; usage that it "
+            "prices on them has no cost"
+        )
+    return tuple(notices)

@@ -1,0 +1,96 @@
+"""Reference files of every kind go through two commands, which know them by their first key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tollbook.cli import build_app
+from tollbook.contracts import shipped_folder
+from tollbook.errors import ReferenceDataError
+from tollbook.rating.book import PriceBook
+from tollbook.reference.kinds import check_file, load_file
+from tollbook.settings import Settings
+
+EXAMPLES = shipped_folder("schemas") / "examples"
+CONTRACT = EXAMPLES / "contracts" / "openai-2026.contract.yml"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "holds"),
+    [
+        (CONTRACT, "contract", "contract openai-2026 with openai, 4 terms"),
+        (EXAMPLES / "exchange_rates" / "exchange_rates.yml", "exchange_rates", "3 exchange rates"),
+        (EXAMPLES / "cost_policy" / "cost_policy.yml", "cost_policy", "cost policy that prefers rated, 1 providers"),
+    ],
+)
+def test_a_file_is_known_by_its_first_key(path: Path, kind: str, holds: str, tmp_path: Path) -> None:
+    """Nobody has to tell the command what the file says itself; what is loaded is where the book looks for it."""
+    checked = check_file(path)
+    assert (checked.kind, checked.path) == (kind, path)
+    assert checked.holds.startswith(holds)
+    settings = Settings(home=tmp_path)
+    loaded = load_file(path, settings)
+    assert loaded.path.read_bytes() == path.read_bytes()
+    assert loaded.path.is_relative_to(settings.reference)
+    assert PriceBook.load(settings).version != PriceBook.load(Settings(home=tmp_path / "empty")).version
+
+
+def test_owner_rules_are_what_names_no_other_kind(tmp_path: Path) -> None:
+    """Owner files were there first and name no kind."""
+    path = tmp_path / "owners.yml"
+    path.write_text("rules: []\n", encoding="utf-8")
+    assert check_file(path).as_dict() | {"version": ""} == {
+        "file": str(path),
+        "kind": "owners",
+        "rules": 0,
+        "version": "",
+        "notices": [],
+    }
+    assert load_file(path, Settings(home=tmp_path / "home")).path == tmp_path / "home" / "reference" / "owners.yml"
+
+
+def test_a_price_overlay_has_a_command_of_its_own(tmp_path: Path) -> None:
+    """It is checked against the price list, which `reference` does not do."""
+    with pytest.raises(ReferenceDataError, match="use `tollbook prices load`"):
+        load_file(EXAMPLES / "prices" / "corrections.yml", Settings(home=tmp_path))
+
+
+def test_a_file_with_a_fault_leaves_what_is_in_use(tmp_path: Path) -> None:
+    """Whole or not at all."""
+    settings = Settings(home=tmp_path / "home")
+    loaded = load_file(EXAMPLES / "exchange_rates" / "exchange_rates.yml", settings)
+    before = loaded.path.read_bytes()
+    broken = tmp_path / "broken.yml"
+    broken.write_bytes(before.replace(b'usd: "1.1720"', b'usd: "-1"'))
+    with pytest.raises(ReferenceDataError, match=r"broken\.yml:5: .*usd"):
+        load_file(broken, settings)
+    assert loaded.path.read_bytes() == before
+
+
+def test_a_term_that_reaches_no_price_is_told(tmp_path: Path) -> None:
+    """A misspelt model would else leave everyone at list price, in silence."""
+    path = tmp_path / "contract.yml"
+    path.write_bytes(CONTRACT.read_bytes().replace(b'models: [gpt-5, "gpt-5-2*"]', b'models: ["gtp-5*"]'))
+    assert load_file(path, Settings(home=tmp_path / "home")).notices == (
+        "openai-2026: term gpt-5-rates changes no list price of openai",
+    )
+
+
+def test_rates_without_an_exchange_rate_are_told(tmp_path: Path) -> None:
+    """Usage that they price has no cost until the rate is given."""
+    settings = Settings(home=tmp_path)
+    (notice,) = load_file(EXAMPLES / "contracts" / "mistral-eu.contract.yml", settings).notices
+    assert "dates without an exchange rate of EUR" in notice
+
+
+def test_the_commands_print_what_a_file_holds(tmp_path: Path) -> None:
+    """Exit 0 is well, 1 a finding."""
+    runner = CliRunner()
+    answer = runner.invoke(build_app(), ["reference", "check", str(CONTRACT)])
+    assert (answer.exit_code, answer.stdout.count("contract openai-2026 with openai")) == (0, 1)
+    answer = runner.invoke(build_app(), ["reference", "load", str(CONTRACT), "--home", str(tmp_path), "--json"])
+    assert answer.exit_code == 0
+    assert '"contract_id": "openai-2026"' in answer.stdout
