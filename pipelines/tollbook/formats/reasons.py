@@ -26,6 +26,9 @@ FLAGS: dict[str, str] = {
     "unknown_fields": "the record carried fields that the contract does not name; they were left out",
     "provider_cost_rounded": "`provider_cost` had more than 12 decimal places and was rounded half-even",
     "sampled": "`sampling_rate` is below 1: the reporter's events are a sample, not a ledger",
+    "unknown_usage_field": "the provider's usage object told a number of no known meaning; `raw_usage` has it by name",
+    "usage_total_differs": "the provider's own total of tokens is not the sum of its counts: some may be missing",
+    "usage_split_assumed": "cached tokens and others overlap by an untold number; the least possible was assumed",
 }
 """Code to meaning. An accepted event carries any of these."""
 
