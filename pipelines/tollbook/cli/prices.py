@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tollbook.cli.options import Json, print_json, print_table, progress
+from tollbook.cli.options import Home, Json, print_json, print_table, progress
+from tollbook.settings import Settings
 
 if TYPE_CHECKING:
     from tollbook.rating.explain import PriceInForce
@@ -17,11 +19,6 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 def register(parent: typer.Typer) -> None:
     """Add the commands to the command line."""
     parent.add_typer(app, name="prices", help="The price catalogue: what a model costs, and since when.")
-
-
-@app.callback()
-def prices() -> None:
-    """Keep `show` a command of its own while it is the only one."""
 
 
 @app.command()
@@ -36,19 +33,25 @@ def show(
         str | None,
         typer.Option(help="Provider [default: every one that has the model].", show_default=False),
     ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", help="By what was known at this time [default: now].", show_default=False),
+    ] = None,
+    home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Show the price of a model in force at an instant: each service tier, context length and unit.
+    """Show the price of a model in force at an instant, and why: each service tier, context length and unit.
 
-    Times without a zone are UTC. Exit 1 when no price is known.
+    Behind the list prices stand those that contracts make of them. Times without a zone are UTC. Without a home the
+    price list of the package answers. Exit 1 when no price is known.
     """
-    from tollbook.rating.catalogue import Catalogue
-    from tollbook.rating.explain import instant, prices_in_force
+    from tollbook.rating.book import PriceBook
+    from tollbook.rating.explain import book_prices_in_force, instant
 
     moment = instant(at)
-    catalogue = Catalogue.from_genai_prices()
-    found = prices_in_force(catalogue, model, moment, provider=provider)
-    document = {"catalogue_version": catalogue.version, "at": moment.isoformat().replace("+00:00", "Z")}
+    book = PriceBook.load(Settings.load(home=home), None if as_of is None else instant(as_of))
+    found = book_prices_in_force(book, model, moment, provider=provider)
+    document = {"catalogue_version": book.version, "at": moment.isoformat().replace("+00:00", "Z")}
     if as_json:
         print_json({**document, "prices": [price.as_dict() for price in found]})
     else:
@@ -56,20 +59,161 @@ def show(
             _print_price(price)
     if not found:
         where = f" at {provider}" if provider else ""
-        progress(f"no price of {model}{where} is in force at {document['at']}, by {catalogue.version}")
+        progress(f"no price of {model}{where} is in force at {document['at']}, by {book.version}")
         raise typer.Exit(1)
+
+
+@app.command()
+def check(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Price files: overlays (.yml) or tables (.csv) [default: the book in force].", show_default=False
+        ),
+    ] = None,
+    *,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="What the columns of a .csv hold; see schemas/examples/price_tables.", show_default=False),
+    ] = None,
+    every_price: Annotated[
+        bool, typer.Option("--all", help="Check also the models of the price list that were never used.")
+    ] = False,
+    notes: Annotated[bool, typer.Option("--notes", help="Print notes too, which are no findings.")] = False,
+    check_days: Annotated[
+        int, typer.Option(min=1, help="Tell prices whose source was last looked at longer ago than this.")
+    ] = 90,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Find what is wrong with prices: jumps, gaps, cache and batch rates, usage without a price.
+
+    Without files, the book in force is checked against what was used. Prices are USD for a million tokens, or for the
+    unit's own amount. Exit 1 when there is an error or a warning.
+    """
+    from datetime import UTC, datetime
+
+    from tollbook.rating.check import HEADINGS
+    from tollbook.rating.check_files import check_files
+    from tollbook.warehouse.check_book import check_book_in_force
+
+    settings, now = Settings.load(home=home), datetime.now(UTC)
+    if files:
+        results = check_files(files, mapping, settings, now=now, check_days=check_days)
+    else:
+        results = [
+            check_book_in_force(settings, now=now, every_price=every_price, check_days=check_days, tell=progress)
+        ]
+    if as_json:
+        print_json([result.as_dict() for result in results])
+    else:
+        print_table(HEADINGS, [row for result in results for row in result.as_rows(notes=notes)])
+    names = [str(path) for path in files] if files else ["the book in force"]
+    for name, result in zip(names, results, strict=True):
+        progress(f"{name}: {result.sentence()}")
+    if not all(result.is_clean for result in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def load(
+    file: Annotated[Path, typer.Argument(help="Price overlay, YAML by schemas/documents/price_overlay.schema.json.")],
+    *,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Check a price overlay and use it from the next commit on, in place of the one of its name.
+
+    An entry in use is superseded by a later one or withdrawn; a file that drops or changes one is refused, and then
+    nothing of it is used.
+    """
+    from datetime import UTC, datetime
+
+    from tollbook.rating.load import installed_catalogue
+    from tollbook.rating.sources.loading import load_overlay
+
+    folder = Settings.load(home=home).price_overlays
+    loaded = load_overlay(file, folder, installed_catalogue(), now=datetime.now(UTC))
+    for notice in loaded.notices:
+        progress(notice)
+    progress(f"{loaded.path} now holds {len(loaded.overlay.told)} entries, {len(loaded.new)} of them new")
+    if as_json:
+        print_json({"file": str(loaded.path), "entries": len(loaded.overlay.told), "new": list(loaded.new)})
+
+
+@app.command()
+def versions(*, home: Home = None, as_json: Json = False) -> None:
+    """List the price books that the meter and re-ratings used, and since when; each is kept whole."""
+    from tollbook.rating.store import CONTRACTED, LIST_PRICES
+    from tollbook.rating.store import versions as recorded_versions
+
+    rows = []
+    for entry in recorded_versions(Settings.load(home=home).lake):
+        counts = [None if (file := entry.file(role)) is None else file.prices for role in (LIST_PRICES, CONTRACTED)]
+        rows.append((entry.number, f"{entry.recorded_at:%Y-%m-%dT%H:%M:%SZ}", entry.version, *counts))
+    headings = ("number", "since", "catalogue_version", "list_prices", "contracted_prices")
+    if as_json:
+        print_json([dict(zip(headings, row, strict=True)) for row in rows])
+    else:
+        print_table(headings, rows)
+
+
+@app.command()
+def rerate(
+    *,
+    first_date: Annotated[
+        str, typer.Option("--from", help="First event date, such as 2026-06-01 (UTC).", show_default=False)
+    ],
+    end_date: Annotated[str, typer.Option("--to", help="Event date after the last.", show_default=False)],
+    model: Annotated[
+        str | None, typer.Option(help="Model, as events name it [default: every one].", show_default=False)
+    ] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Provider, by any of its names [default: every one].", show_default=False)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what differs and write nothing.")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Price stored events anew by the prices in force now, and write the ratings that differ.
+
+    The usage stays as it is: the ratings are laid over it and reach the tables with the next `tollbook warehouse
+    build`. Where nothing differs nothing is written. Costs are in USD; events are stored tellings, repeats
+    included, of which the tables count one.
+    """
+    from tollbook.rating.reprice import Choice
+    from tollbook.rating.rerate import event_date
+    from tollbook.rating.rerate import rerate as rerate_events
+
+    done = rerate_events(
+        Settings.load(home=home),
+        first_date=event_date(first_date),
+        end_date=event_date(end_date),
+        choice=Choice(provider=provider, model=model),
+        dry_run=dry_run,
+        tell=progress,
+    )
+    if as_json:
+        print_json(done.as_dict())
+    else:
+        print_table(*done.as_table())
+    progress(done.sentence(dry_run=dry_run))
 
 
 def _print_price(price: PriceInForce) -> None:
     told = price.as_dict()
     above = told["above_input_tokens"]
     context = "" if above is None else f", requests above {above:,} input tokens"
-    typer.echo(f"{told['provider']} {told['model']}, {told['service_tier']}{context}")
+    scope = "".join(f", {told[name]}" for name in ("region", "contract_id") if told[name] is not None)
+    typer.echo(f"{told['provider']} {told['model']}, {told['service_tier']}{context}{scope}")
     since, until = told["valid_from"] or "ever", told["valid_to"] or "further notice"
     daily = f", daily {told['daily_from']} to {told['daily_to']} UTC" if told["daily_to"] else ""
     typer.echo(f"  {told['basis']}, since {since}, until {until}{daily}")
     typer.echo(f"  {told['sku_price_id']}")
-    typer.echo(f"  source: {told['source'] or 'not known'}")
+    checked = "" if told["checked_on"] is None else f", checked on {told['checked_on']}"
+    typer.echo(f"  source: {told['source'] or 'not known'}{checked}")
+    for sentence in told["words"]:
+        typer.echo(f"  {sentence}")
     units: dict[tuple[str, str, str], list[str]] = {}
     for rate in price.rates:
         key = (rate.rate_key, f"{rate.price:f}", f"{rate.per:,} {rate.consumed_unit}")

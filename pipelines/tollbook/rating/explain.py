@@ -11,13 +11,18 @@ from typing import Any, Final
 import numpy as np
 
 from tollbook.errors import MisuseError
+from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
+from tollbook.rating.lookup import FoundModel
 from tollbook.rating.money import usd
 from tollbook.rating.prices import Price
 from tollbook.rating.rated import ESTIMATED, RATED
-from tollbook.rating.schedule import DAY_MICROSECONDS, SINCE_EVER, Steps, microseconds
+from tollbook.rating.schedule import DAY_MICROSECONDS, SINCE_EVER, Indices, Line, Schedule, Steps, microseconds
+from tollbook.rating.units import DEFAULT_TIER
+from tollbook.rating.words import words, written
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY: Final = DAY_MICROSECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class PriceInForce:
         valid_to: First instant after that period; None while it is open.
         daily_to: Time of day, in UTC, at which the day's next price begins; None where it holds all day.
         rates: What each unit costs; a unit without a rate is absent.
+        superseded_by: `sku_price_id` of the price that takes its place at `valid_to`, where one does.
+        superseded: `sku_price_id` of the price whose place it took at `valid_from`, where there was one.
     """
 
     price: Price
@@ -58,6 +65,8 @@ class PriceInForce:
     valid_to: datetime | None
     daily_to: time | None
     rates: tuple[UnitRate, ...]
+    superseded_by: str | None = None
+    superseded: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the price as it is printed in JSON."""
@@ -66,15 +75,21 @@ class PriceInForce:
             "provider": price.provider,
             "model": price.model,
             "service_tier": price.service_tier,
+            "region": price.region,
+            "billing_account_id": price.billing_account_id,
+            "contract_id": price.contract_id,
             "above_input_tokens": price.above_input_tokens,
             "daily_from": f"{price.daily_from:%H:%M}",
             "daily_to": None if self.daily_to is None else f"{self.daily_to:%H:%M}",
             "basis": self.basis,
-            "valid_from": _text(self.valid_from),
-            "valid_to": _text(self.valid_to),
+            "valid_from": written(self.valid_from),
+            "valid_to": written(self.valid_to),
             "sku_price_id": price.sku_price_id,
+            "superseded": self.superseded,
+            "superseded_by": self.superseded_by,
             "source": price.source,
             "checked_on": price.checked_on,
+            "words": words(self),
             "rates": [
                 {
                     "unit": rate.unit,
@@ -118,33 +133,93 @@ def prices_in_force(
         Prices by provider, service tier and context. Empty when the catalogue knows no such model, or no
         price of it is in force.
     """
-    lookup = catalogue.lookup
-    wanted = list(lookup.providers()) if provider is None else [provider]
-    found = [lookup.find(each, model) for each in wanted]
+    wanted = list(catalogue.lookup.providers()) if provider is None else [provider]
+    found = [catalogue.find(each, model) for each in wanted]
     prices: list[PriceInForce] = []
-    for each in found:
-        if each is None or (provider is None and not each.own):
-            continue
-        groups = [catalogue.group_of(each, tier) for tier in catalogue.names.tier_contexts]
-        prices += [price for group in groups if group > 0 for price in _of_group(catalogue, group, at)]
+    for each in dict.fromkeys(found):
+        if each is not None and (provider is not None or each.own):
+            for group in _groups(catalogue, each):
+                prices += _of_group(catalogue, group, at)
     return prices
+
+
+def book_prices_in_force(
+    book: PriceBook, model: str, at: datetime, *, provider: str | None = None
+) -> list[PriceInForce]:
+    """Return what a model costs at an instant by a book: list prices, and behind them what contracts make of them."""
+    listed = prices_in_force(book.list_prices, model, at, provider=provider)
+    if book.contracted is None:
+        return listed
+    agreed = prices_in_force(book.contracted, model, at, provider=provider)
+    return listed + [each for each in agreed if each.price.contract_id is not None]
+
+
+def _groups(catalogue: Catalogue, found: FoundModel) -> list[int]:
+    """Return the groups of a model by service tier, those of regions and accounts after the others."""
+    tiers = list(catalogue.names.tier_contexts) if found.own else [DEFAULT_TIER]
+    mine = [
+        (tiers.index(tier), account or "", region or "", group)
+        for (provider, model, tier, region, account), group in catalogue.schedule.groups.items()
+        if (provider, model) == (found.provider, found.model) and tier in tiers
+    ]
+    return [group for *_, group in sorted(mine)]
 
 
 def _of_group(catalogue: Catalogue, group: int, at: datetime) -> list[PriceInForce]:
     schedule = catalogue.schedule
     instant = np.array([microseconds(at)], np.int64)
-    period = schedule.periods.find(np.array([group]), instant)
-    hour = schedule.hours.find(period, instant, period=DAY_MICROSECONDS)
-    valid_from, valid_to = _bounds(schedule.periods, group, int(period[0]))
-    first, beyond = schedule.contexts.offsets[hour[0]], schedule.contexts.offsets[hour[0] + 1]
-    daily_to = _daily_to(schedule.hours, int(period[0]), int(hour[0]))
-    prices = []
-    for line in schedule.lines[first:beyond]:
-        if line.price is not None:
-            basis = ESTIMATED if line.estimated else RATED
-            rates = _rates(catalogue, line.price)
-            prices.append(PriceInForce(line.price, basis, valid_from, valid_to, daily_to, rates))
-    return prices
+    period = int(schedule.periods.find(np.array([group]), instant)[0])
+    hour = int(schedule.hours.find(np.array([period]), instant, period=_DAY)[0])
+    first, beyond = _same_prices(schedule, group, period)
+    valid_from, valid_to = _bounds(schedule.periods, group, first, beyond)
+    daily_to = _daily_to(schedule.hours, period, hour)
+    return [
+        PriceInForce(
+            line.price,
+            ESTIMATED if line.estimated else RATED,
+            valid_from,
+            valid_to,
+            daily_to,
+            _rates(catalogue, line.price),
+            superseded_by=_beside(schedule, group, beyond, line.price),
+            superseded=_beside(schedule, group, first - 1, line.price),
+        )
+        for line in _lines(schedule, period, instant)
+        if line.price is not None
+    ]
+
+
+def _lines(schedule: Schedule, period: int, instant: Indices) -> tuple[Line, ...]:
+    """Return the lines of a period at an instant, by length of context."""
+    hour = int(schedule.hours.find(np.array([period]), instant, period=_DAY)[0])
+    return schedule.lines[schedule.contexts.offsets[hour] : schedule.contexts.offsets[hour + 1]]
+
+
+def _same_prices(schedule: Schedule, group: int, period: int) -> tuple[int, int]:
+    """Return the first of the periods around one that hold the same prices, and the one after the last."""
+    first, beyond = period, period + 1
+    told = _told(schedule, period)
+    while first > schedule.periods.offsets[group] and _told(schedule, first - 1) == told:
+        first -= 1
+    while beyond < schedule.periods.offsets[group + 1] and _told(schedule, beyond) == told:
+        beyond += 1
+    return first, beyond
+
+
+def _told(schedule: Schedule, period: int) -> list[tuple[str | None, bool]]:
+    hours = schedule.hours.offsets[period], schedule.hours.offsets[period + 1]
+    lines = schedule.lines[schedule.contexts.offsets[hours[0]] : schedule.contexts.offsets[hours[1]]]
+    return [(None if line.price is None else line.price.sku_price_id, line.estimated) for line in lines]
+
+
+def _beside(schedule: Schedule, group: int, period: int, price: Price) -> str | None:
+    """Return which price of another period of a group is for the same time of day and context, None without one."""
+    if not schedule.periods.offsets[group] <= period < schedule.periods.offsets[group + 1]:
+        return None
+    since = (price.daily_from.hour * 60 + price.daily_from.minute) * 60_000_000
+    beside = (line.price for line in _lines(schedule, period, np.array([since], np.int64)) if not line.estimated)
+    ids = [each.sku_price_id for each in beside if each and each.above_input_tokens == price.above_input_tokens]
+    return next((each for each in ids if each != price.sku_price_id), None)
 
 
 def _daily_to(hours: Steps, period: int, hour: int) -> time | None:
@@ -166,14 +241,10 @@ def _rates(catalogue: Catalogue, price: Price) -> tuple[UnitRate, ...]:
     return tuple(rates)
 
 
-def _bounds(periods: Steps, group: int, period: int) -> tuple[datetime | None, datetime | None]:
-    start = int(periods.starts[period])
-    last = period + 1 == int(periods.offsets[group + 1])
+def _bounds(periods: Steps, group: int, first: int, beyond: int) -> tuple[datetime | None, datetime | None]:
+    start = int(periods.starts[first])
+    last = beyond == int(periods.offsets[group + 1])
     return (
         None if start == SINCE_EVER else _EPOCH + timedelta(microseconds=start),
-        None if last else _EPOCH + timedelta(microseconds=int(periods.starts[period + 1])),
+        None if last else _EPOCH + timedelta(microseconds=int(periods.starts[beyond])),
     )
-
-
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from tollbook.rating.prices import Price
 from tollbook.rating.units import Names
@@ -32,11 +32,20 @@ class Lookup(Protocol):
     def providers(self) -> Iterable[str]:
         """Return the providers that have a price list."""
 
+    def provider(self, told: str) -> str | None:
+        """Return the price list's name of a provider, told by its name or by an alias, or None."""
+
     def knows(self, provider: str) -> bool:
         """Return whether there is a price list for `provider`, by its name or by an alias."""
 
     def find(self, provider: str, model: str) -> FoundModel | None:
         """Return the model as the price list has it, or None. Never guesses a provider from the model."""
+
+    def sold(self, provider: str) -> Iterable[FoundModel]:
+        """Return every model that a provider sells, as its price list has it: its own, and those of others."""
+
+    def described(self) -> dict[str, Any]:
+        """Return what it goes by, as JSON holds it: a recorded catalogue finds its models by this."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,11 @@ class ExactLookup:
         """Return the providers that have a price list."""
         return tuple(self.models)
 
+    def provider(self, told: str) -> str | None:
+        """Return the provider as its prices have it, or None."""
+        models = self.models.get(self.names.provider(told))
+        return None if models is None else next(iter(models.values())).provider
+
     def knows(self, provider: str) -> bool:
         """Return whether there is a price list for `provider`."""
         return self.names.provider(provider) in self.models
@@ -77,3 +91,11 @@ class ExactLookup:
     def find(self, provider: str, model: str) -> FoundModel | None:
         """Return the model, or None."""
         return self.models.get(self.names.provider(provider), {}).get(model.strip().lower())
+
+    def sold(self, provider: str) -> Iterable[FoundModel]:
+        """Return the models of a provider."""
+        return tuple(self.models.get(self.names.provider(provider), {}).values())
+
+    def described(self) -> dict[str, Any]:
+        """Return that models go by their own names; the prices say which those are."""
+        return {"kind": "exact"}

@@ -29,11 +29,20 @@ class Whole:
         counts: Shape (n_events,), 0 where it was not told.
         told: Where it was told, shape (n_events,); None when everywhere.
         places: Places in `Units.all` of the buckets that add up to it.
+        direction: `Input` or `Output`.
+        silent: Where neither it nor any unit of its direction was told, shape (n_events,); None when nowhere.
     """
 
     counts: Counts
     told: Mask | None
     places: tuple[int, ...]
+    direction: str
+    silent: Mask | None
+
+    def of_events(self, events: npt.NDArray[np.int64]) -> Whole:
+        """Return the totals of some of the events, in the order of `events`."""
+        told, silent = (None if mask is None else mask[events] for mask in (self.told, self.silent))
+        return Whole(self.counts[events], told, self.places, self.direction, silent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +98,7 @@ class Quantities:
             )
         return Quantities(
             buckets={place: counts[events] for place, counts in self.buckets.items()},
-            wholes=tuple(
-                Whole(whole.counts[events], None if whole.told is None else whole.told[events], whole.places)
-                for whole in self.wholes
-            ),
+            wholes=tuple(whole.of_events(events) for whole in self.wholes),
             entries=entries,
             silent=None if self.silent is None else self.silent[events],
             suspect=None if self.suspect is None else self.suspect[events],
@@ -106,13 +112,17 @@ def read_quantities(batch: pa.RecordBatch, units: Units) -> Quantities:
     rows = batch.num_rows
     columns = {place: batch.column(unit.name) for place, unit in enumerate(units.buckets)}
     buckets = {place: _counts(column) for place, column in columns.items() if column.null_count < rows}
+    entries = _read_entries(batch, units)
     wholes = []
     for direction, name in WHOLES.items():
         column = batch.column(name)
         told = None if not column.null_count else _mask(column.is_valid())
         places = tuple(place for place in buckets if units.all[place].token_direction == direction)
-        wholes.append(Whole(_counts(column), told, places))
-    entries = _read_entries(batch, units)
+        silent = None
+        if told is not None:
+            silent = _silent_of(~told, [columns[place] for place in places])
+            silent = silent if silent is None else _without_entries(silent, entries, direction, units)
+        wholes.append(Whole(_counts(column), told, places, direction, silent))
 
     largest = {place: min(_largest(counts), LARGEST_COUNT) for place, counts in buckets.items()}
     suspect, negative = _suspects([*buckets.values(), *(whole.counts for whole in wholes)], entries, rows)
@@ -151,6 +161,23 @@ def _suspects(columns: list[Counts], entries: UnitEntries | None, rows: int) -> 
         suspect[entries.event[entries.quantity.view(np.uint64) > LARGEST_COUNT]] = True
         negative[entries.event[entries.quantity < 0]] = True
     return suspect, negative
+
+
+def _silent_of(silent: Mask, buckets: list[pa.Array]) -> Mask | None:
+    """Return where of `silent` events no bucket is told either, None when nowhere; changes `silent`."""
+    for column in buckets:
+        if not column.null_count:
+            return None
+        silent &= _mask(column.is_null())
+    return silent if silent.any() else None
+
+
+def _without_entries(silent: Mask, entries: UnitEntries | None, direction: str, units: Units) -> Mask:
+    """Return `silent` without events whose unit maps tell a unit of the direction; changes it."""
+    if entries is not None:
+        of_direction = np.array([*(unit.token_direction == direction for unit in units.all), False])
+        silent[entries.event[of_direction[entries.unit]]] = False
+    return silent
 
 
 def _silent(batch: pa.RecordBatch, units: Units, rows: int) -> Mask | None:

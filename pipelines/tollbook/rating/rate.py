@@ -1,8 +1,6 @@
-"""The first pass of rating: the list cost of each event, by the price in force when it occurred."""
+"""The first pass of rating: the cost of each event, by the prices in force when it occurred."""
 
 from __future__ import annotations
-
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,23 +9,28 @@ import pyarrow.compute as pc
 
 from tollbook.errors import MisuseError
 from tollbook.rating.arithmetic import REQUEST, cost_of
+from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
+from tollbook.rating.keys import KEY_COLUMNS, EventKeys, read_keys
+from tollbook.rating.provider_cost import PROVIDER_COST_COLUMNS, ProviderCosts, read_provider_costs
 from tollbook.rating.quantities import UNIT_MAPS, WHOLES, Mask, Quantities, read_quantities
-from tollbook.rating.rated import ESTIMATED, Rated, rated_batch
-from tollbook.rating.reasons import NO_PRICE_IN_FORCE, NO_USAGE, VOID, note
+from tollbook.rating.rated import ESTIMATED, Contracted, Rated, Reported, booked_batch, rated_batch
+from tollbook.rating.reasons import NO_EXCHANGE_RATE, NO_PRICE_IN_FORCE, NO_USAGE, VOID, note
 from tollbook.rating.units import load_units
 
-_DENSE_COMBINATIONS: Final = 1 << 16
+# Rows of events, ascending, and the line of the contracted prices in force for each. Shapes (n_contracted,).
+UnderContract = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
 def input_columns() -> tuple[str, ...]:
     """Return the columns that rating reads. All must be there; only `occurred_at` must be filled."""
-    told = ("provider", "model", "service_tier", "occurred_at", "action", "gateway_cache_hit", "usage_basis")
-    return (*told, *WHOLES.values(), *(unit.name for unit in load_units().buckets), *UNIT_MAPS)
+    told = ("occurred_at", "action", "gateway_cache_hit", "usage_basis", *PROVIDER_COST_COLUMNS)
+    buckets = (unit.name for unit in load_units().buckets)
+    return (*KEY_COLUMNS, *told, *WHOLES.values(), *buckets, *UNIT_MAPS)
 
 
 def rate(events: pa.RecordBatch | pa.Table, catalogue: Catalogue, *, buckets: bool = False) -> pa.RecordBatch:
-    """Return the list cost of each event.
+    """Return the list cost of each event by one catalogue.
 
     Each bucket is the count times its rate, rounded half-even once to whole pico-USD; the cost is their sum.
     Length of context counts by request: `input_tokens`, or the sum of its buckets where no total is told. An
@@ -35,7 +38,9 @@ def rate(events: pa.RecordBatch | pa.Table, catalogue: Catalogue, *, buckets: bo
 
     A call that a gateway answered from its own cache costs 0 (`rated`, by the price
     `tollbook/gateway_cache_hit`), as no provider tokens were bought. Counts that the reporter estimated
-    (`usage_basis`) give an `estimated` cost. A `void` has neither cost nor basis; its reason is `void`.
+    (`usage_basis`) give an `estimated` cost, and so does a call that tells nothing of its input or of its output
+    while the price charges for that side: null is not zero, and what was told is the least it can have cost. A
+    `void` has neither cost nor basis; its reason is `void`.
 
     Args:
         events: `usage_event/v1` with disjoint buckets, shape (n_events,); of its columns those of
@@ -52,24 +57,123 @@ def rate(events: pa.RecordBatch | pa.Table, catalogue: Catalogue, *, buckets: bo
     Raises:
         MisuseError: A column is absent, or `occurred_at` has nulls.
     """
-    batch = _one_batch(events)
-    group, unknown = _groups(batch, catalogue)
-    used = read_quantities(batch, catalogue.units)
-    line = catalogue.schedule.find(group, _instants(batch), _context_lengths(used))
-    costs = cost_of(catalogue.rates, catalogue.units.places[REQUEST], line, used)
+    told = _Told(_one_batch(events), catalogue)
+    return rated_batch(catalogue, told.rated(catalogue), buckets=buckets)
 
-    reasons = costs.faults
-    note(reasons, unknown > 0, unknown)
-    note(reasons, catalogue.schedule.unpriced[line], NO_PRICE_IN_FORCE)
-    if used.silent is not None:
-        note(reasons, used.silent, NO_USAGE)
-    void = _where(batch.column("action"), "void")
-    free = _where(batch.column("gateway_cache_hit"), True)
-    reasons[free] = 0
-    reasons[void] = VOID
-    guessed = _where(batch.column("usage_basis"), ESTIMATED)
-    estimated = (catalogue.schedule.estimated[line] | guessed) & ~free
-    return rated_batch(catalogue, Rated(line, costs, reasons, free, estimated), buckets=buckets)
+
+def rate_by_book(events: pa.RecordBatch | pa.Table, book: PriceBook, *, buckets: bool = False) -> pa.RecordBatch:
+    """Return what each event costs: at list prices, at contracted ones, and by the provider's own word.
+
+    Our own figure is that of `rate`. Where the event tells the provider's own figure, the book's policy chooses: by
+    default it stands only where we have no price, and its basis is `provider_reported`. A figure in another currency
+    counts at the exchange rate in force when the call was made; without one it is not taken. A told zero is a zero.
+    Voids, and calls that a gateway answered from its own cache, are as in `rate` whatever the provider says.
+
+    Args:
+        events: `usage_event/v1` with disjoint buckets, shape (n_events,); of its columns those of
+            `input_columns`.
+        book: Prices, contracts, exchange rates and policy.
+        buckets: Also return what each bucket cost.
+
+    Returns:
+        `BOOKED_SCHEMA`, shape (n_events,), in the order of the events. `list_cost_pico_usd`,
+        `contracted_cost_pico_usd` and `sku_price_id` are null exactly where `unpriced_reason` is not.
+        `contracted_cost_pico_usd` is the list cost where no contract applies; `contract_id` names the one that does.
+        A contract in a currency without an exchange rate at that time leaves the call unpriced; where its price cannot
+        be applied for another reason, the list cost stands in for it and the basis is `estimated`.
+        `rated_list_cost_pico_usd` is our own figure where the provider's was preferred to it, else null. With
+        `buckets`, the structs `bucket_cost_pico_usd` and `contracted_bucket_cost_pico_usd` beside, as in `rate`,
+        null also where the figure is the provider's, which is not told by bucket.
+
+    Raises:
+        MisuseError: A column is absent, or `occurred_at` has nulls.
+    """
+    told = _Told(_one_batch(events), *_catalogues(book))
+    own = told.rated(book.list_prices)
+    under = _under_contract(told, own, book)
+    costs = read_provider_costs(told.batch, told.occurred_at, book.exchange)
+    reported = None if costs is None else _reported(costs, own, book, told.keys)
+    contracted = None if under is None else _contracted(told, under, reported, book)
+    return booked_batch(book, own, reported, contracted, buckets=buckets)
+
+
+class _Told:
+    """What a batch tells, read once for all catalogues."""
+
+    def __init__(self, batch: pa.RecordBatch, *catalogues: Catalogue) -> None:
+        self.batch = batch
+        self.occurred_at = _instants(batch)
+        self.keys = read_keys(batch, *catalogues)
+        self.used = read_quantities(batch, catalogues[0].units)
+        self.context_lengths = _context_lengths(self.used)
+
+    def rated(self, catalogue: Catalogue) -> Rated:
+        """Return our own figure by a catalogue."""
+        group, unknown = self.keys.groups(catalogue)
+        line = catalogue.schedule.find(group, self.occurred_at, self.context_lengths)
+        costs = cost_of(catalogue.rates, catalogue.units.places[REQUEST], line, self.used)
+
+        reasons = costs.faults
+        note(reasons, unknown > 0, unknown)
+        note(reasons, catalogue.schedule.unpriced[line], NO_PRICE_IN_FORCE)
+        if self.used.silent is not None:
+            note(reasons, self.used.silent, NO_USAGE)
+        void = _where(self.batch.column("action"), "void")
+        free = _where(self.batch.column("gateway_cache_hit"), True)
+        reasons[free] = 0
+        reasons[void] = VOID
+        estimated = catalogue.schedule.estimated[line] | _where(self.batch.column("usage_basis"), ESTIMATED)
+        for whole in self.used.wholes:
+            if whole.silent is not None:
+                estimated |= whole.silent & catalogue.rates.charges[whole.direction][line]
+        return Rated(line, costs, reasons, free, estimated & ~free)
+
+
+def _catalogues(book: PriceBook) -> tuple[Catalogue, ...]:
+    return (book.list_prices,) if book.contracted is None else (book.list_prices, book.contracted)
+
+
+def _reported(costs: ProviderCosts, own: Rated, book: PriceBook, keys: EventKeys) -> Reported:
+    """Return where the provider's own figure is charged, and where it would be but cannot."""
+    preferred = book.policy.prefers_reported(keys.providers)[keys.place]
+    asked = costs.told & ~own.free & (own.reasons != VOID)
+    unpriced = own.reasons > 0
+    sound = costs.faults == 0
+    taken = asked & sound & (unpriced | preferred)
+    reasons = np.where(asked & unpriced & ~sound, costs.faults, own.reasons)
+    reasons[taken] = 0
+    return Reported(taken, costs.pico_usd, reasons)
+
+
+def _under_contract(told: _Told, own: Rated, book: PriceBook) -> UnderContract | None:
+    """Return which events a contract prices, of those that have a list cost; note those whose contract cannot yet.
+
+    A contract in a currency that had no exchange rate when the call was made leaves the call unpriced: the list price
+    would be a guess at what is owed.
+    """
+    lines, catalogue = book.contract_lines, book.contracted
+    if lines is None or catalogue is None:
+        return None
+    group, _ = told.keys.groups(catalogue)
+    rows = np.flatnonzero(lines.of_group[group] & (own.reasons == 0) & ~own.free)
+    line = catalogue.schedule.find(group[rows], told.occurred_at[rows], told.context_lengths[rows])
+    own.reasons[rows[lines.unknown[line]]] = NO_EXCHANGE_RATE
+    priced = (lines.of_line[line] >= 0) & ~lines.unknown[line]
+    return rows[priced], line[priced]
+
+
+def _contracted(told: _Told, under: UnderContract, reported: Reported | None, book: PriceBook) -> Contracted | None:
+    """Return what events cost by contract, but for those whose figure is the provider's own."""
+    lines, catalogue = book.contract_lines, book.contracted
+    rows, line = under
+    if reported is not None:
+        ours = ~reported.taken[rows]
+        rows, line = rows[ours], line[ours]
+    if lines is None or catalogue is None or not rows.size:
+        return None
+    used = told.used if rows.size == told.batch.num_rows else told.used.of_events(rows)
+    costs = cost_of(catalogue.rates, catalogue.units.places[REQUEST], line, used)
+    return Contracted(rows, lines.of_line[line], costs)
 
 
 def _one_batch(events: pa.RecordBatch | pa.Table) -> pa.RecordBatch:
@@ -102,37 +206,6 @@ def _context_lengths(used: Quantities) -> npt.NDArray[np.int64]:
     for place in whole.places:
         summed += used.buckets[place]
     return np.where(whole.told, whole.counts, summed)
-
-
-def _groups(batch: pa.RecordBatch, catalogue: Catalogue) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Return the group of each event, 0 where it has none, and the reason for that. Shapes (n_events,)."""
-    providers, provider = _encoded(batch.column("provider"))
-    models, model = _encoded(batch.column("model"))
-    tiers, tier = _encoded(batch.column("service_tier"))
-    combined = (provider * len(models) + model) * len(tiers) + tier
-    size = len(providers) * len(models) * len(tiers)
-    dense = size <= _DENSE_COMBINATIONS
-    if dense:
-        present = np.flatnonzero(np.bincount(combined, minlength=size))
-        place = combined
-    else:
-        present, place = np.unique(combined, return_inverse=True)
-    found = np.zeros(size if dense else len(present), np.int64)
-    for index, key in enumerate(present.tolist()):
-        rest, of_tier = divmod(key, len(tiers))
-        of_provider, of_model = divmod(rest, len(models))
-        group = catalogue.group(providers[of_provider], models[of_model], tiers[of_tier])
-        found[key if dense else index] = group
-    groups = found[place]
-    return np.maximum(groups, 0), np.maximum(-groups, 0).astype(np.uint8)
-
-
-def _encoded(column: pa.Array) -> tuple[list[str | None], npt.NDArray[np.int64]]:
-    """Return the distinct values of a column, null last, and the place of each row's among them."""
-    if not pa.types.is_dictionary(column.type):
-        column = pc.dictionary_encode(column)
-    values: list[str | None] = [*column.dictionary.to_pylist(), None]
-    return values, column.indices.fill_null(len(values) - 1).to_numpy().astype(np.int64)
 
 
 def _where(column: pa.Array, value: str | bool) -> Mask:

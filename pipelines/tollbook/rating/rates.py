@@ -25,6 +25,8 @@ class Rates:
         minimum: Least quantity that is billed once there is any; 0 for none.
         missing: Bit u of a line is set when it has no rate for unit u. Shape (n_lines,).
         broken: Bit u of a line is set when its rate for unit u is not whole. Shape (n_lines,).
+        charges: `Input` and `Output` to whether a line charges for any token bucket of that direction; a rate of 0
+            charges nothing. Shapes (n_lines,).
         ceiling: More than any rate of each unit, as a Python integer, to prove that a batch cannot overflow.
     """
 
@@ -34,6 +36,7 @@ class Rates:
     minimum: npt.NDArray[np.int64]
     missing: npt.NDArray[np.uint64]
     broken: npt.NDArray[np.uint64]
+    charges: dict[str, npt.NDArray[np.bool_]]
     ceiling: tuple[int, ...]
 
     @classmethod
@@ -62,5 +65,9 @@ class Rates:
             if line.price is not None:
                 for name, least in line.price.minimum_quantities.items():
                     minimum[place, units.places[name]] = least
+        charges: dict[str, npt.NDArray[np.bool_]] = {}
+        for direction in ("Input", "Output"):
+            columns = [place for place, unit in enumerate(units.buckets) if unit.token_direction == direction]
+            charges[direction] = np.any((whole[:, columns] > 0) | (numerator[:, columns] > 0), axis=1)
         ceiling = tuple(int(most) + 1 for most in whole.max(axis=0, initial=0))
-        return cls(whole, numerator, denominator, minimum, missing, broken, ceiling)
+        return cls(whole, numerator, denominator, minimum, missing, broken, charges, ceiling)

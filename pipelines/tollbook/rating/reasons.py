@@ -19,7 +19,13 @@ UNPRICED_REASONS: Final[dict[str, str]] = {
     "no_price_in_force": "The price ended before the call, or begins after a gap.",
     "unknown_unit": "A unit was used that `units.yml` does not name, or names in another place.",
     "missing_rate": "A unit was used for which the price has no rate.",
-    "cost_out_of_range": "The cost is above 999,999.999999999999 USD, which one call does not cost.",
+    "cost_out_of_range": (
+        "The cost is above 999,999.999999999999 USD, which one call does not cost, or the provider told one below zero."
+    ),
+    "no_exchange_rate": (
+        "No exchange rate is known for the time of the call: of the currency of the contract that prices it, or, where "
+        "we have no price, of the provider's own figure."
+    ),
 }
 
 CODES: Final = (None, *UNPRICED_REASONS)
@@ -34,6 +40,7 @@ NO_PRICE_IN_FORCE: Final = CODES.index("no_price_in_force")
 UNKNOWN_UNIT: Final = CODES.index("unknown_unit")
 MISSING_RATE: Final = CODES.index("missing_rate")
 COST_OUT_OF_RANGE: Final = CODES.index("cost_out_of_range")
+NO_EXCHANGE_RATE: Final = CODES.index("no_exchange_rate")
 
 
 def note(reasons: npt.NDArray[np.uint8], at: npt.NDArray[np.bool_], code: Any) -> None:

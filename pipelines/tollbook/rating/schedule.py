@@ -16,6 +16,7 @@ from tollbook.rating.prices import Price
 
 Indices = npt.NDArray[np.int64]
 Key = TypeVar("Key", bound=Hashable)
+Group = tuple[str, str, str, str | None, str | None]
 
 SINCE_EVER: Final = np.iinfo(np.int64).min
 DAY_MICROSECONDS: Final = 86_400_000_000
@@ -75,21 +76,23 @@ class Steps:
 class Schedule:
     """The lines of a catalogue by group, period, time of day and length of context.
 
-    A group is one (provider, model, service tier). Group 0 has no price; it stands for what is not known.
+    A group is one (provider, model, service tier, region, billing account). Group 0 has no price; it stands for what is
+    not known.
 
     Attributes:
         lines: The lines, in the order that `find` numbers them; line 0 has no price.
         unpriced: Whether a line has no price, shape (n_lines,).
         estimated: Whether the price of a line is only the earliest known one, shape (n_lines,).
-        groups: (provider, model, service tier) to group.
+        groups: (provider, model, service tier, region, billing account) to group; the last two are None for the prices
+            of all that have none of their own.
         periods: Steps from a group to its periods, by microseconds since 1970 in UTC.
         hours: Steps from a period to its times of day, by microseconds since midnight UTC.
         contexts: Steps from a time of day to its lengths of context, by input tokens of the request.
     """
 
     def __init__(self, prices: Iterable[Price]) -> None:
-        by_group = _grouped(prices, lambda price: (price.provider, price.model, price.service_tier))
-        self.groups = {key: place for place, key in enumerate(by_group, start=1)}
+        by_group = _grouped(prices, _group)
+        self.groups: dict[Group, int] = {key: place for place, key in enumerate(by_group, start=1)}
         periods = [[(SINCE_EVER, [Line(None)])], *(_periods(members) for members in by_group.values())]
         self.periods = Steps([start for start, _ in group] for group in periods)
         hours = [_hours(lines) for group in periods for _, lines in group]
@@ -157,6 +160,10 @@ def _contexts(lines: list[Line]) -> list[tuple[int, Line]]:
                 f"expected one price for each period and context, got {line.price.sku_price_id} twice"
             )
     return contexts
+
+
+def _group(price: Price) -> Group:
+    return (price.provider, price.model, price.service_tier, price.region, price.billing_account_id)
 
 
 def _validity(price: Price) -> tuple[int, int]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-from jsonschema import Draft202012Validator
-
 from tollbook.contracts import shipped_folder
 from tollbook.errors import ReferenceDataError
+from tollbook.reference.documents import read_document
 
 DEFAULT_TIER = "default"
 
@@ -74,6 +71,16 @@ class Units:
         """Every rate key that a price may name."""
         return frozenset(key for unit in self.all for key in unit.rates)
 
+    @cached_property
+    def amounts(self) -> dict[str, int]:
+        """Rate key to the units in one amount of its published price."""
+        return {key: unit.per for unit in self.all for key in unit.rates}
+
+    @cached_property
+    def token_rates(self) -> frozenset[str]:
+        """The rate keys that price tokens."""
+        return frozenset(key for unit in self.all if unit.consumed_unit == "Tokens" for key in unit.rates)
+
     def keys_of_map(self, column: str) -> dict[str, int]:
         """Return the units that the map `column` may count, name to place."""
         return {unit.name: place for place, unit in enumerate(self.all) if unit.counted_in == column}
@@ -87,11 +94,13 @@ class Names:
         providers: Any known name of a provider, lower case, to the price list's name.
         service_tiers: Any known name of a service tier, lower case, to the price list's name.
         tier_contexts: Service tier to the request context that selects its variants in genai-prices.
+        gateways: Tools that pass calls on, lower case; who bills stands before the slash of the model.
     """
 
     providers: dict[str, str]
     service_tiers: dict[str, str]
     tier_contexts: dict[str, dict[str, str]]
+    gateways: frozenset[str] = frozenset()
 
     def provider(self, name: str) -> str:
         """Return the price list's name of a provider; an unlisted name comes back in lower case."""
@@ -128,6 +137,7 @@ def load_names() -> Names:
         providers=_turned_around(document["providers"], "providers"),
         service_tiers=_turned_around({tier: body["aliases"] for tier, body in tiers.items()}, "service_tiers"),
         tier_contexts={tier: body["genai_prices"] for tier, body in tiers.items()},
+        gateways=frozenset(document["gateways"]),
     )
 
 
@@ -139,15 +149,9 @@ def load_document(name: str, *, path: Path | None = None) -> dict[str, Any]:
         path: Where the document is; by default the shipped one.
 
     Raises:
-        ReferenceDataError: It breaks its schema; the message names the place, the value and the rule.
+        ReferenceDataError: It breaks its schema; the message names the line, the field, the value and the rule.
     """
-    folder = shipped_folder("schemas")
-    path = path or folder / f"{name}.yml"
-    document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    schema = json.loads((folder / "documents" / f"{name}.schema.json").read_text(encoding="utf-8"))
-    for error in Draft202012Validator(schema).iter_errors(document):
-        place = "/".join(str(step) for step in error.absolute_path) or "the top"
-        raise ReferenceDataError(f"{path.name}, at {place}: {error.message}")
+    document: dict[str, Any] = read_document(path or shipped_folder("schemas") / f"{name}.yml", name).content
     return document
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -26,11 +27,11 @@ from genai_prices.types import (
 )
 
 from tollbook.errors import ReferenceDataError
-from tollbook.rating import genai
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.lookup import FoundModel, Lookup
 from tollbook.rating.prices import Price
 from tollbook.rating.rate import rate
+from tollbook.rating.sources import genai
 
 MakeEvents = Callable[..., pa.RecordBatch]
 
@@ -204,7 +205,7 @@ def test_hours_of_the_day_without_a_price_of_the_tier_have_none(
         {"processing": "batch"}, ModelPrice(input_mtok=Decimal(1)), TimeOfDateConstraint(time(22), time(6))
     )
     model = ModelInfo("m", ClauseEquals("m"), prices=ModelPrice(input_mtok=Decimal(4)), price_variants=[nightly])
-    monkeypatch.setattr(genai, "_providers", lambda: [Provider("p", "P", "p", models=[model])])
+    monkeypatch.setattr(genai, "installed", lambda: ([Provider("p", "P", "p", models=[model])], "v"))
     catalogue = Catalogue.from_genai_prices()
     calls = [
         {
@@ -231,10 +232,52 @@ def test_a_price_that_is_stated_again_unchanged_keeps_its_date(monkeypatch: pyte
     model = ModelInfo(
         "m", ClauseEquals("m"), prices=[ConditionalPrice(prices=ModelPrice(input_mtok=Decimal(2))), *dated]
     )
-    monkeypatch.setattr(genai, "_providers", lambda: [Provider("p", "P", "p", models=[model])])
+    monkeypatch.setattr(genai, "installed", lambda: ([Provider("p", "P", "p", models=[model])], "v"))
     lines = Catalogue.from_genai_prices().schedule.lines
     assert [line.price.sku_price_id.split("/")[4] for line in lines if line.price] == [
         "undated",
         "2026-02-01",
         "2026-04-01",
     ]
+
+
+def test_a_published_snapshot_of_the_price_list_makes_a_catalogue(
+    make_events: MakeEvents, shared_data: Callable[[str], Path]
+) -> None:
+    """Prices of another day than the installed package's: o3 costs 2 USD a million from 2025-06-10, 10 before."""
+    catalogue = Catalogue.from_genai_prices(shared_data("genai-prices/data.json.gz"))
+    assert catalogue.version.startswith("genai-prices-")
+    assert not catalogue.version.startswith("genai-prices-0.")
+    call = {"model": "o3", "uncached_input_tokens": 1}
+    days = [datetime(2025, 6, day, tzinfo=UTC) for day in (9, 10)]
+    rated = rate(make_events([{**call, "occurred_at": day} for day in days]), catalogue)
+    assert rated["list_cost_pico_usd"].to_pylist() == [10_000_000, 2_000_000]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\x1f\x8bnot gzip", b'[{"id": "p"}]', b"[1]"])
+def test_what_is_no_snapshot_is_refused_by_its_path(tmp_path: Path, content: bytes) -> None:
+    """A download that was cut short prices nothing."""
+    (tmp_path / "data.json").write_bytes(content)
+    with pytest.raises(ReferenceDataError, match=r"a snapshot of genai-prices at .*data\.json, got"):
+        Catalogue.from_genai_prices(tmp_path / "data.json")
+    with pytest.raises(ReferenceDataError, match="found nothing"):
+        Catalogue.from_genai_prices(tmp_path / "absent.json")
+
+
+def test_prices_of_an_account_count_for_it_and_those_of_any_account_for_all(make_events: MakeEvents) -> None:
+    """What was agreed for one account is nobody else's price; what was agreed for all is also a call's without."""
+    rows = [
+        price(),
+        price(billing_account_id="*", rates={"input_tokens": 2}),
+        price(billing_account_id="a", rates={"input_tokens": 3}),
+    ]
+    scoped = Catalogue.from_rows(rows, version="v")
+    accounts = ["a", "b", None]
+    calls = [
+        {"provider": "p", "model": "m", "uncached_input_tokens": 1, "billing_account_id": each} for each in accounts
+    ]
+    assert (scoped.needs_account, scoped.needs_region) == (True, False)
+    assert rate(make_events(calls), scoped)["list_cost_pico_usd"].to_pylist() == [3, 2, 2]
+    unscoped = Catalogue.from_rows(rows[:2], version="v")
+    assert not unscoped.needs_account
+    assert rate(make_events(calls), unscoped)["list_cost_pico_usd"].to_pylist() == [2, 2, 2]

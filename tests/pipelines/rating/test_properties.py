@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pyarrow as pa
@@ -12,9 +14,12 @@ import pyarrow.compute as pc
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.prices import Price
-from tollbook.rating.rate import rate
+from tollbook.rating.rate import rate, rate_by_book
+from tollbook.rating.sources.exchange import ExchangeRate, ExchangeRates
+from tollbook.rating.sources.policy import CostPolicy
 
 MakeEvents = Callable[..., pa.RecordBatch]
 
@@ -191,3 +196,140 @@ def test_a_batch_costs_the_sum_of_its_events(make_events: MakeEvents, genai_cata
     together = rate(make_events(rows), genai_catalogue)["list_cost_pico_usd"]
     apart = [rate(make_events([row]), genai_catalogue)["list_cost_pico_usd"][0].as_py() for row in rows]
     assert pc.sum(together).as_py() == sum(apart)
+
+
+LIST_RATES: dict[str, Fraction | int] = {
+    "input_tokens": Fraction(5_000_001, 2),
+    "cache_read_tokens": 250_000,
+    "output_tokens": 10_000_000,
+}
+CONTRACT_RATES: dict[str, Fraction | int] = {**LIST_RATES, "input_tokens": Fraction(4_000_001, 3)}
+MID_2025 = datetime(2025, 7, 1, tzinfo=UTC)
+BOOKS = [
+    PriceBook.of(
+        list_prices,
+        contracted=Catalogue.from_rows(
+            [
+                Price("openai", "gpt-4o", LIST_RATES, valid_to=MID_2025),
+                Price("openai", "gpt-4o", CONTRACT_RATES, valid_from=MID_2025, contract_id="c"),
+                Price("openai", "o3", CONTRACT_RATES, contract_id="d", billing_account_id="account"),
+                Price("openai", "o3", LIST_RATES),
+            ],
+            version="contracted",
+        ),
+        exchange=ExchangeRates.of([ExchangeRate("EUR", Fraction("1.172"), MID_2025)]),
+        policy=policy,
+    )
+    for list_prices in [
+        Catalogue.from_rows([Price("openai", model, LIST_RATES) for model in ("gpt-4o", "o3")], version="list")
+    ]
+    for policy in (CostPolicy(), CostPolicy(providers={"openai": "provider_reported"}))
+]
+TOLD_COSTS = st.one_of(st.none(), st.decimals(0, 2_000_000, places=12), st.just(Decimal(10**26 - 1)))
+BOOKED = st.lists(
+    st.tuples(
+        EVENTS,
+        TOLD_COSTS,
+        st.sampled_from(["USD", "EUR", "GBP"]),
+        st.sampled_from([None, "account", "another"]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+def as_booked_rows(drawn: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Return drawn events with what else a book looks at."""
+    rows = as_rows([event for event, *_ in drawn])
+    return [
+        {
+            **row,
+            "provider_cost": cost,
+            "provider_cost_currency": None if cost is None else currency,
+            "billing_account_id": account,
+        }
+        for row, (_, cost, currency, account) in zip(rows, drawn, strict=True)
+    ]
+
+
+@ONCE
+@given(drawn=BOOKED, seed=st.integers(), book=st.sampled_from(BOOKS))
+def test_by_the_whole_book_a_batch_equals_its_events_one_by_one_in_any_order(
+    make_events: MakeEvents, drawn: list[tuple[Any, ...]], seed: int, book: PriceBook
+) -> None:
+    """Contracts and the providers' figures are laid over parts of a batch; no event may get another's."""
+    rows = as_booked_rows(drawn)
+    together = rate_by_book(make_events(rows), book, buckets=True).to_pylist()
+    apart = [rate_by_book(make_events([row]), book, buckets=True).to_pylist()[0] for row in rows]
+    assert together == apart
+    order = list(range(len(rows)))
+    random.Random(seed).shuffle(order)
+    shuffled = rate_by_book(make_events([rows[place] for place in order]), book, buckets=True).to_pylist()
+    assert shuffled == [together[place] for place in order]
+
+
+@ONCE
+@given(drawn=BOOKED, book=st.sampled_from(BOOKS))
+def test_by_the_whole_book_each_cost_is_the_one_that_plain_arithmetic_gives(
+    make_events: MakeEvents, drawn: list[tuple[Any, ...]], book: PriceBook
+) -> None:
+    """The same rules once more, an event at a time and in fractions: list, contract, policy and currency."""
+    rows = as_booked_rows(drawn)
+    events = make_events(rows)
+    ours = rate(events, book.list_prices).to_pylist()
+    assert book.contracted is not None
+    agreed = rate(events, book.contracted).to_pylist()
+    for row, own, contracted, outcome in zip(rows, ours, agreed, rate_by_book(events, book).to_pylist(), strict=True):
+        list_cost, reason = own["list_cost_pico_usd"], own["unpriced_reason"]
+        told, refused = told_cost(row)
+        taken = told is not None and reason != "void" and not row["gateway_cache_hit"]
+        taken = taken and (list_cost is None or "openai" in book.policy.providers)
+        if taken and row["action"] != "void":
+            assert outcome["cost_basis"] == "provider_reported"
+            assert outcome["list_cost_pico_usd"] == outcome["contracted_cost_pico_usd"] == told
+            assert (outcome["rated_list_cost_pico_usd"], outcome["contract_id"]) == (list_cost, None)
+            continue
+        assert outcome["list_cost_pico_usd"] == list_cost
+        assert outcome["contracted_cost_pico_usd"] == contracted["list_cost_pico_usd"]
+        assert outcome["unpriced_reason"] == (refused if refused and reason not in {None, "void"} else reason)
+        assert outcome["cost_basis"] == own["cost_basis"]
+        assert outcome["rated_list_cost_pico_usd"] is None
+        applies = row["model"] == "gpt-4o" and row["occurred_at"] >= MID_2025
+        applies = applies or (row["model"] == "o3" and row["billing_account_id"] == "account")
+        free = list_cost is None or bool(row["gateway_cache_hit"])
+        contract = {"gpt-4o": "c", "o3": "d"}.get(row["model"]) if applies and not free else None
+        assert outcome["contract_id"] == contract
+
+
+def told_cost(row: dict[str, Any]) -> tuple[int | None, str | None]:
+    """Return the provider's figure of a row in pico-USD, or the reason for which it cannot be taken."""
+    if row["provider_cost"] is None:
+        return None, None
+    worth = {"USD": Fraction(1), "EUR": Fraction("1.172") if row["occurred_at"] >= MID_2025 else None}.get(
+        row["provider_cost_currency"]
+    )
+    if worth is None:
+        return None, "no_exchange_rate"
+    pico = round(Fraction(row["provider_cost"]) * worth * 10**12)
+    return (pico, None) if pico < 10**18 else (None, "cost_out_of_range")
+
+
+@ONCE
+@given(drawn=BATCHES, larger=st.integers(0, 10**6))
+def test_a_part_never_costs_more_than_the_whole(
+    make_events: MakeEvents, genai_catalogue: Catalogue, drawn: list[dict[str, Any]], larger: int
+) -> None:
+    """More tokens of one bucket never make a call cheaper, and no bucket costs more than its call."""
+    rows = as_rows(drawn)
+    # More output, because more input may reach a longer context, which some price lists sell cheaper.
+    more = [{**row, "text_output_tokens": min(row["text_output_tokens"] or 0, 10**15) + larger} for row in rows]
+    for less, greater in zip(
+        rate(make_events(rows), genai_catalogue, buckets=True).to_pylist(),
+        rate(make_events(more), genai_catalogue, buckets=True).to_pylist(),
+        strict=True,
+    ):
+        if less["list_cost_pico_usd"] is None:
+            continue
+        assert max(less["bucket_cost_pico_usd"].values()) <= less["list_cost_pico_usd"]
+        if greater["list_cost_pico_usd"] is not None:
+            assert less["list_cost_pico_usd"] <= greater["list_cost_pico_usd"]

@@ -194,14 +194,15 @@ def test_a_void_has_no_cost_and_is_not_an_unpriced_call(rate_one: RateOne) -> No
 
 def test_counts_that_the_reporter_estimated_give_an_estimated_cost(rate_one: RateOne) -> None:
     """A stream that broke off before its usage came is graded, not passed off as measured (pitfall 10)."""
-    guessed = rate_one(uncached_input_tokens=10, usage_basis="estimated")
+    call = {"uncached_input_tokens": 10, "text_output_tokens": 0}
+    guessed = rate_one(**call, usage_basis="estimated")
     assert (guessed["list_cost_pico_usd"], guessed["cost_basis"]) == (25_000_000, "estimated")
-    assert rate_one(uncached_input_tokens=10, usage_basis="reported")["cost_basis"] == "rated"
+    assert rate_one(**call, usage_basis="reported")["cost_basis"] == "rated"
 
 
 def test_a_tier_that_is_known_only_later_is_estimated_at_its_first_price(rate_one: RateOne) -> None:
     """genai-prices knows gpt-4o's batch price from 2026-10-14; before that it bills batch calls in full."""
-    call = {"service_tier": "batch", "uncached_input_tokens": 1_000}
+    call = {"service_tier": "batch", "uncached_input_tokens": 1_000, "text_output_tokens": 0}
     first = datetime(2026, 10, 14, tzinfo=UTC)
     before = rate_one(**call, occurred_at=first - timedelta(microseconds=1))
     after = rate_one(**call, occurred_at=first)

@@ -93,7 +93,7 @@ def test_units_that_break_their_schema_are_refused(spoil: Callable[[dict[str, An
     spoil(document)
     path = tmp_path / "units.yml"
     path.write_text(yaml.safe_dump(document))
-    with pytest.raises(ReferenceDataError, match=r"units\.yml, at (web_searches|cache_read_tokens)"):
+    with pytest.raises(ReferenceDataError, match=r"units\.yml:\d+: (web_searches|cache_read_tokens)"):
         load_document("units", path=path)
 
 

@@ -5,18 +5,22 @@ Source: genai-prices 0.2.3, `genai_prices.data` and `ModelInfo.get_prices`, read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache, lru_cache
 from importlib.metadata import version
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
-from genai_prices.data_snapshot import find_provider_by_id
 from genai_prices.types import (
+    MatchLogic,
     ModelInfo,
     ModelPrice,
     PriceVariant,
@@ -24,19 +28,21 @@ from genai_prices.types import (
     StartDateConstraint,
     TieredPrices,
     TimeOfDateConstraint,
+    _providers_from_raw,
 )
 from genai_prices.units import UnitRegistry
 
-from tollbook.rating.lookup import FoundModel
+from tollbook.errors import ReferenceDataError
 from tollbook.rating.money import PICO_PER_USD
 from tollbook.rating.prices import Price
+from tollbook.rating.rules import Clause, ProviderRules, RuleLookup, text_clause
 from tollbook.rating.units import DEFAULT_TIER, Names
 
 PRICE_LIST: Final = "genai-prices"
 # The library bills ten seconds at least for these, in code and not in data. Source: `ModelInfo.calc_price`.
 _SHORTEST_AUDIO: Final = {"audio_seconds": 10, "input_audio_seconds": 10}
 _SHORTEST_AUDIO_MODELS: Final = {("groq", "whisper-large-v3"), ("groq", "whisper-large-v3-turbo")}
-_LITELLM: Final = "litellm"
+_GZIP: Final = b"\x1f\x8b"
 _FREE_SUFFIX: Final = ":free"
 _FREE: Final = {"input_tokens": Fraction(0), "output_tokens": Fraction(0)}
 
@@ -44,14 +50,40 @@ _FREE: Final = {"input_tokens": Fraction(0), "output_tokens": Fraction(0)}
 _Day = list[tuple[time, int | None, dict[str, Fraction]]]
 
 
-def release() -> str:
-    """Return the installed release, such as `genai-prices-0.2.3`."""
-    return f"{PRICE_LIST}-{version('genai-prices')}"
+def installed() -> tuple[list[Provider], str]:
+    """Return the providers of the installed package and its release, such as `genai-prices-0.2.3`."""
+    # 1.6 MB of Python, a quarter of a second: only those who price pay for it.
+    from genai_prices.data import providers
+
+    return providers, f"{PRICE_LIST}-{version('genai-prices')}"
 
 
-def read_prices(names: Names) -> Iterator[Price]:
+def snapshot(path: Path) -> tuple[list[Provider], str]:
+    """Return the providers of a price list as genai-prices publishes it, and its name.
+
+    Args:
+        path: `data.json`, or the same compressed with gzip, read by the library's own schema.
+
+    Returns:
+        The providers, and `genai-prices-` with a digest of the file's content.
+
+    Raises:
+        ReferenceDataError: There is no such file, or it does not fit the library's schema.
+    """
+    try:
+        content = path.read_bytes()
+        raw = gzip.decompress(content) if content[:2] == _GZIP else content
+        providers = _providers_from_raw(json.loads(raw, parse_float=Decimal), _registry())
+    except FileNotFoundError:
+        raise ReferenceDataError(f"expected a snapshot of genai-prices at {path}, found nothing") from None
+    except (OSError, EOFError, zlib.error, ValueError, TypeError) as broken:
+        raise ReferenceDataError(f"expected a snapshot of genai-prices at {path}, got: {broken}") from broken
+    return providers, f"{PRICE_LIST}-{hashlib.sha256(raw).hexdigest()[:8]}"
+
+
+def read_prices(names: Names, providers: Sequence[Provider]) -> Iterator[Price]:
     """Yield every price there is: each model, service tier, period, time of day and length of context."""
-    for provider in _providers():
+    for provider in providers:
         source = provider.pricing_urls[0] if provider.pricing_urls else None
         for model in provider.models:
             for tier, context in names.tier_contexts.items():
@@ -60,53 +92,27 @@ def read_prices(names: Names) -> Iterator[Price]:
                     yield from _prices(provider, model, tier, context, variants, source)
 
 
-@dataclass(frozen=True)
-class GenaiLookup:
-    """Finds models by the catalogue's own match rules, and providers by our aliases first.
-
-    Attributes:
-        names: Aliases of providers.
-    """
-
-    names: Names
-
-    def providers(self) -> Iterable[str]:
-        """Return the providers of the catalogue."""
-        return tuple(provider.id for provider in _providers())
-
-    def knows(self, provider: str) -> bool:
-        """Return whether the catalogue has `provider`."""
-        return provider.strip().lower() == _LITELLM or self._provider(provider) is not None
-
-    def find(self, provider: str, model: str) -> FoundModel | None:
-        """Return the model by the catalogue's rules, at a provider it falls back to if need be, or None."""
-        if provider.strip().lower() == _LITELLM:
-            # LiteLLM writes `provider/model` where it does not tell the provider.
-            provider, _, model = model.partition("/")
-        billed_by = self._provider(provider)
-        if billed_by is None or not model:
-            return None
-        info = billed_by.find_model(model.strip(), all_providers=_providers())
-        if info is None:
-            return None
-        owner = billed_by if any(info is own for own in billed_by.models) else _owners()[id(info)]
-        return FoundModel(owner.id, info.id, own=owner is billed_by)
-
-    def _provider(self, name: str) -> Provider | None:
-        return find_provider_by_id(_providers(), self.names.provider(name)) if name else None
+def read_lookup(names: Names, providers: Sequence[Provider]) -> RuleLookup:
+    """Return the match rules of a price list as plain data."""
+    return RuleLookup(
+        names,
+        tuple(
+            ProviderRules(
+                provider.id,
+                None if provider.provider_match is None else _clause(provider.provider_match),
+                tuple(provider.fallback_model_providers or ()),
+                tuple((model.id, _clause(model.match)) for model in provider.models),
+            )
+            for provider in providers
+        ),
+    )
 
 
-def _providers() -> list[Provider]:
-    # 1.6 MB of Python, a quarter of a second: only those who price pay for it.
-    from genai_prices.data import providers
-
-    return providers
-
-
-@lru_cache(maxsize=1)
-def _owners() -> dict[int, Provider]:
-    """Identity of each model to its provider; the catalogue lives as long as the process."""
-    return {id(model): provider for provider in _providers() for model in provider.models}
+def _clause(match: MatchLogic) -> Clause:
+    """Return a match rule of the library as plain data."""
+    ((kind, what),) = vars(match).items()
+    kind = kind.rstrip("_")
+    return text_clause(kind, what) if isinstance(what, str) else (kind, tuple(_clause(each) for each in what))
 
 
 @lru_cache(maxsize=1)

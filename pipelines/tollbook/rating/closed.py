@@ -1,0 +1,109 @@
+"""Closed billing periods: they never change, so what a rerate finds out about them becomes a correction.
+
+Which periods are closed, and which tellings a close charged, is the business of whoever closes them. `ClosedPeriods`
+is what a rerate asks; `NothingClosed` answers for a book in which no period was ever closed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from tollbook.lake.ratings import RatingCorrection, RatingEntry
+from tollbook.rating.money import usd
+from tollbook.rating.periods.calendar import BillingPeriod
+from tollbook.rating.periods.charges import charge_table, write_charges
+
+PLACE_SCHEMA = pa.schema([("topic", pa.string()), ("partition", pa.int32()), ("offset", pa.int64())])
+"""What names a stored telling."""
+
+
+class ClosedPeriods(Protocol):
+    """What is closed."""
+
+    def closed_period(self, event_date: date) -> BillingPeriod | None:
+        """Return the closed period that an event date belongs to, None while it is open."""
+
+    def charged_tellings(self, event_date: date) -> pa.Table:
+        """Return the tellings of a closed date that its close charged, `PLACE_SCHEMA`, each once.
+
+        Repeats, superseded tellings and those that came after the close are not among them.
+        """
+
+    def open_period(self) -> BillingPeriod:
+        """Return the open period that takes corrections. Asked only when something is closed."""
+
+
+class NothingClosed:
+    """The answers for a book without closed periods."""
+
+    def closed_period(self, _event_date: date) -> BillingPeriod | None:
+        """Return None."""
+        return None
+
+    def charged_tellings(self, _event_date: date) -> pa.Table:
+        """Return no telling."""
+        return PLACE_SCHEMA.empty_table()
+
+    def open_period(self) -> BillingPeriod:
+        """Return the period of all time."""
+        return BillingPeriod(date.min, date.max)
+
+
+def post_corrections(lake: Path, entry: RatingEntry) -> int:
+    """Write the corrections of an entry as charges; return the number of the charges' entry, 0 when they are there.
+
+    The entry of the ratings comes first and names the corrections, so a writer that died between the two is made good
+    by calling this again.
+
+    Raises:
+        CorruptManifestError: The log of charges is damaged.
+    """
+    if not entry.corrections:
+        return 0
+    return write_charges(lake, charge_table(_charge(entry, each) for each in entry.corrections))
+
+
+def _charge(entry: RatingEntry, correction: RatingCorrection) -> dict[str, Any]:
+    list_cost = _usd(correction.list_cost_difference_pico_usd)
+    contracted_cost = _usd(correction.contracted_cost_difference_pico_usd)
+    return {
+        "billing_period_start": _midnight(correction.posted_start),
+        "billing_period_end": _midnight(correction.posted_end),
+        "charge_period_start": _midnight(correction.period_start),
+        "charge_period_end": _midnight(correction.period_end),
+        "charge_category": "Usage",
+        "charge_class": "Correction",
+        "charge_frequency": "Usage-Based",
+        "charge_kind": "rerate_difference",
+        "charge_description": (
+            f"{correction.provider} {correction.model}, {correction.period_start} to {correction.period_end}: "
+            f"{correction.events:,} calls with {correction.tokens:,} tokens priced anew by {entry.catalogue_version} "
+            f"(rating {entry.sequence}); list cost changes by {list_cost} USD"
+        ),
+        "provider": correction.provider,
+        "contract_id": correction.contract_id,
+        "term_id": f"rating-{entry.sequence}",
+        "model": correction.model,
+        "list_cost": list_cost,
+        "contracted_cost": contracted_cost,
+        "effective_cost": contracted_cost,
+        "billing_currency": "USD",
+        "billing_currency_amount": contracted_cost,
+        "exchange_rate": Decimal(1),
+        "corrects_period_start": _midnight(correction.period_start),
+        "catalogue_version": entry.catalogue_version,
+    }
+
+
+def _usd(pico_usd: int) -> Decimal:
+    return usd(Fraction(pico_usd))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(0), UTC)

@@ -1,0 +1,196 @@
+"""A price table in CSV as dated prices, by a mapping that says what its columns hold.
+
+The shape of the mapping is `schemas/documents/price_table.schema.json`, whose descriptions are the manual. A row is the
+whole price of a model from its date on, until the model's next row. Nothing of a table is read when one value of it
+cannot be.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from tollbook.errors import DocumentFault, MisuseError
+from tollbook.rating.money import MAX_COST_PICO_USD, PICO_PER_USD
+from tollbook.rating.prices import Price
+from tollbook.rating.units import DEFAULT_TIER, load_units
+from tollbook.reference.documents import Document, read_document, refuse
+
+UNKNOWN_PROVIDER: Final = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One line of a table.
+
+    Attributes:
+        line: Number of the line in the file, the heading being 1.
+        provider: Who bills; empty where the row does not say.
+        valid_from: First instant of the price.
+        valid_to: First instant after it, where the row says so.
+        removed: Whether the row ends the model's price and gives none.
+        rates: Place in the mapping's `prices` to the rates there.
+    """
+
+    line: int
+    provider: str
+    valid_from: datetime
+    valid_to: datetime | None
+    removed: bool
+    rates: Mapping[int, Mapping[str, Fraction]]
+
+
+@dataclass(slots=True)
+class _Table:
+    """A table that is being read.
+
+    Attributes:
+        path: The table.
+        mapping: What its columns hold.
+        faults: What could not be read so far.
+    """
+
+    path: Path
+    mapping: Mapping[str, Any]
+    faults: list[DocumentFault]
+
+    def note(self, line: int, column: str, expected: str, came: str) -> None:
+        """Note a value that cannot be read."""
+        self.faults.append(DocumentFault(str(self.path), line, column, repr(came) if came else "nothing", expected))
+
+
+def read_price_table(path: Path, mapping: Path) -> list[Price]:
+    """Return the prices of a CSV table.
+
+    Args:
+        path: The table: UTF-8, with a line of headings.
+        mapping: A `price_table` document.
+
+    Raises:
+        MisuseError: The table cannot be read, or lacks a column that the mapping names.
+        ReferenceDataError: The mapping breaks its schema, or values of the table cannot be read: each with its line,
+            column, value and what was expected.
+    """
+    document = read_document(mapping, "price_table")
+    _check_rate_keys(document)
+    table = _Table(path, document.content, [])
+    series: defaultdict[str, list[_Row]] = defaultdict(list)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.DictReader(file, restval="", strict=True)
+            _check_columns(table, lines.fieldnames or ())
+            for cells in lines:
+                model = cells[table.mapping["model"]].strip()
+                row = _read_row(table, lines.line_num, model, cells)
+                if row is not None:
+                    series[model].append(row)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MisuseError(f"expected a CSV file at {path}: {error}") from error
+    for rows in series.values():
+        rows.sort(key=lambda row: row.valid_from)
+        for before, row in pairwise(rows):
+            if before.valid_from == row.valid_from:
+                expected = f"expected one row of a model for each time, this one repeats line {before.line}"
+                table.note(row.line, table.mapping["valid_from"], expected, f"{row.valid_from:%Y-%m-%dT%H:%M:%SZ}")
+    refuse(table.faults)
+    return [price for model, rows in series.items() for price in _prices(table, model, rows)]
+
+
+def _prices(table: _Table, model: str, rows: list[_Row]) -> Iterator[Price]:
+    # A table may learn later who bills a model; it is one model all the while.
+    otherwise = table.mapping.get("unknown_provider", UNKNOWN_PROVIDER)
+    provider = next((row.provider for row in reversed(rows) if row.provider), otherwise)
+    for place, row in enumerate(rows):
+        following = rows[place + 1].valid_from if place + 1 < len(rows) else None
+        for number, rates in ({} if row.removed else row.rates).items():
+            part = table.mapping["prices"][number]
+            yield Price(
+                provider=provider,
+                model=model,
+                rates=rates,
+                service_tier=part.get("service_tier", DEFAULT_TIER),
+                valid_from=row.valid_from,
+                valid_to=row.valid_to or following,
+                above_input_tokens=part.get("above_input_tokens"),
+                price_list=table.mapping["name"],
+                source=f"{table.path.name}, line {row.line}",
+            )
+
+
+def _read_row(table: _Table, line: int, model: str, cells: Mapping[str, str]) -> _Row | None:
+    mapping, before = table.mapping, len(table.faults)
+    since = _instant(table, line, mapping["valid_from"], cells)
+    until = _instant(table, line, mapping["valid_to"], cells) if "valid_to" in mapping else None
+    if not model:
+        table.note(line, mapping["model"], "expected a model", "")
+    if since is None and not cells[mapping["valid_from"]].strip():
+        table.note(line, mapping["valid_from"], "expected a date or a time", "")
+    if since is not None and until is not None and until <= since:
+        table.note(line, mapping["valid_to"], "expected an end after the beginning", cells[mapping["valid_to"]])
+    rates: dict[int, dict[str, Fraction]] = {}
+    for number, part in enumerate(mapping["prices"]):
+        told = {key: _rate(table, line, column, key, cells) for key, column in part["rates"].items()}
+        known = {key: rate for key, rate in told.items() if rate is not None}
+        if known:
+            rates[number] = known
+    if len(table.faults) > before or since is None:
+        return None
+    ends = "removed" in mapping and cells[mapping["removed"]["column"]].strip() == mapping["removed"]["equals"]
+    provider = cells[mapping["provider"]].strip() if "provider" in mapping else ""
+    return _Row(line, mapping.get("providers", {}).get(provider, provider), since, until, ends, rates)
+
+
+def _instant(table: _Table, line: int, column: str, cells: Mapping[str, str]) -> datetime | None:
+    text = cells[column].strip()
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        table.note(line, column, "expected a date or a time such as 2026-06-01", text)
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _rate(table: _Table, line: int, column: str, key: str, cells: Mapping[str, str]) -> Fraction | None:
+    text = cells[column].strip()
+    if not text:
+        return None
+    per = next(unit.per for unit in load_units().all if key in unit.rates)
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or not 0 <= amount <= Decimal(MAX_COST_PICO_USD) * per / PICO_PER_USD:
+        table.note(line, column, f"expected what {per:,} units cost in USD, zero or more", text)
+        return None
+    return Fraction(amount) * PICO_PER_USD / per
+
+
+def _check_rate_keys(mapping: Document) -> None:
+    refuse(
+        [
+            mapping.fault(["prices", number, "rates", key], f"expected a rate key of units.yml, got {key!r}", came="")
+            for number, part in enumerate(mapping.content["prices"])
+            for key in part["rates"]
+            if key not in load_units().rate_keys
+        ]
+    )
+
+
+def _check_columns(table: _Table, headings: Iterable[str]) -> None:
+    mapping = table.mapping
+    named = [mapping[name] for name in ("model", "provider", "valid_from", "valid_to") if name in mapping]
+    named += [mapping["removed"]["column"]] if "removed" in mapping else []
+    named += [column for part in mapping["prices"] for column in part["rates"].values()]
+    absent = sorted(set(named) - set(headings))
+    if absent:
+        raise MisuseError(f"expected the columns {', '.join(absent)} in {table.path}, got {', '.join(headings)}")

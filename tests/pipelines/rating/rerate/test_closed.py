@@ -1,0 +1,107 @@
+"""Closed periods are corrected instead of changed. What is closed is told here by a stand-in."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+
+from tollbook.rating.closed import PLACE_SCHEMA, post_corrections
+from tollbook.rating.periods.calendar import BillingPeriod
+from tollbook.rating.periods.charges import read_charges
+
+if TYPE_CHECKING:
+    from tests.pipelines.rating.rerate.conftest import StoredUsage
+
+
+class FakeClosedPeriods:
+    """A stand-in for the closing of periods: June's first ten days are closed, and corrections go to July."""
+
+    def __init__(self, charged: list[tuple[int, int]]) -> None:
+        self._charged = charged
+
+    def closed_period(self, event_date: date) -> BillingPeriod | None:
+        """Return the closed period of a date."""
+        return BillingPeriod(date(2026, 6, 1), date(2026, 6, 11)) if event_date < date(2026, 6, 11) else None
+
+    def charged_tellings(self, _event_date: date) -> pa.Table:
+        """Return the places that were charged."""
+        rows = [{"topic": "llm.usage", "partition": partition, "offset": offset} for partition, offset in self._charged]
+        return pa.Table.from_pylist(rows, schema=PLACE_SCHEMA)
+
+    def open_period(self) -> BillingPeriod:
+        """Return July."""
+        return BillingPeriod(date(2026, 7, 1), date(2026, 8, 1))
+
+
+def test_closed_period_gets_corrections_and_no_overlay(usage: StoredUsage) -> None:
+    """Once closed, rows never change: the difference of what was charged is a new row in an open period."""
+    # Three tellings of the first, of which the second is a repeat that was never charged; one of the open 12th.
+    usage.meter([{}, {}, {"model": "unknown"}])
+    usage.meter([{"occurred_at": datetime(2026, 6, 12, tzinfo=UTC)}])
+    closed = FakeClosedPeriods([(0, 0), (0, 2)])
+
+    done = usage.rerate(usage.fixed, closed=closed)
+
+    assert usage.in_force() == [Decimal("2.5"), Decimal("2.5"), None, Decimal(3)]
+    (charge,) = read_charges(usage.settings.lake).to_pylist()
+    assert (charge["charge_class"], charge["charge_kind"]) == ("Correction", "rerate_difference")
+    assert (charge["provider"], charge["model"], charge["contract_id"]) == ("openai", "gpt-4o", None)
+    # One charged call of a million tokens, 2.50 USD then and 3.00 now.
+    assert charge["list_cost"] == charge["contracted_cost"] == charge["billing_currency_amount"] == Decimal("0.5")
+    assert charge["corrects_period_start"] == charge["charge_period_start"] == datetime(2026, 6, 1, tzinfo=UTC)
+    assert charge["billing_period_start"] == datetime(2026, 7, 1, tzinfo=UTC)
+    assert charge["catalogue_version"] == usage.fixed.version
+    assert [each.events for each in done.corrections] == [1]
+    assert {file.table for file in usage.entries()[0].files} == {"ratings", "ratings/closed"}
+
+
+def test_correction_is_not_written_twice(usage: StoredUsage) -> None:
+    """The second run compares with what was corrected; a further fix corrects only what is left."""
+    usage.meter([{}])
+    closed = FakeClosedPeriods([(0, 0)])
+    usage.rerate(usage.fixed, closed=closed)
+
+    assert usage.rerate(usage.fixed, closed=closed).sequence is None
+    usage.rerate(usage.book_of(usage.price("gpt-4o", "2.75")), closed=closed)
+
+    # 2.50 to 3.00, then back to 2.75: together 0.25 USD.
+    assert [row["list_cost"] for row in read_charges(usage.settings.lake).to_pylist()] == [
+        Decimal("0.5"),
+        Decimal("-0.25"),
+    ]
+
+
+def test_correction_that_died_before_it_was_posted_is_posted_by_the_next_run(
+    usage: StoredUsage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rating's entry comes first and names its corrections, so they cannot be lost."""
+    usage.meter([{}])
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tollbook.rating.rerate.post_corrections", die)
+        with pytest.raises(KeyboardInterrupt):
+            usage.rerate(usage.fixed, closed=FakeClosedPeriods([(0, 0)]))
+    assert read_charges(usage.settings.lake).num_rows == 0
+    told: list[str] = []
+
+    usage.rerate(usage.fixed, closed=FakeClosedPeriods([(0, 0)]), tell=told.append)
+
+    assert told == ["wrote the corrections of rating 1, which had died before"]
+    assert [row["list_cost"] for row in read_charges(usage.settings.lake).to_pylist()] == [Decimal("0.5")]
+    assert post_corrections(usage.settings.lake, usage.entries()[0]) == 0
+
+
+def test_price_that_is_gone_refunds_nothing_in_a_closed_period(usage: StoredUsage) -> None:
+    """Not to know a price any more is no evidence that the call was free."""
+    usage.meter([{}])
+
+    done = usage.rerate(usage.book_of(usage.price("another", "1")), closed=FakeClosedPeriods([(0, 0)]))
+
+    assert (done.sequence, done.total.changed_events, done.corrections) == (None, 0, ())
