@@ -35,9 +35,9 @@
 {%- endmacro %}
 
 
-{#- What a reporter leaves out and what it reports as zero are the same content. -#}
-{% macro counted_buckets(relation) -%}
-    {%- for bucket in [
+{#- The disjoint token buckets of an event: those of `schemas/units.yml` that an event has a field for. -#}
+{% macro token_units() -%}
+    {{ return([
         'uncached_input_tokens',
         'cache_read_tokens',
         'cache_read_audio_tokens',
@@ -50,7 +50,31 @@
         'reasoning_tokens',
         'audio_output_tokens',
         'image_output_tokens',
-    ] -%}
+    ]) }}
+{%- endmacro %}
+
+
+{% macro summed_token_units() -%}
+    {%- for unit in token_units() %}
+        sum(struct_extract(token_units, '{{ unit }}')) as {{ unit }}
+        {%- if not loop.last %},{% endif %}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{% macro is_token_unit(column) -%}
+    {{ column }} in (
+        {%- for unit in token_units() %}
+        '{{ unit }}'
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+
+{#- What a reporter leaves out and what it reports as zero are the same content. -#}
+{% macro counted_buckets(relation) -%}
+    {%- for bucket in token_units() -%}
         coalesce({{ relation }}.{{ bucket }}, 0){{ ', ' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}

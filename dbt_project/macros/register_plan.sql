@@ -19,7 +19,7 @@
             {% set table = path | replace('plan.json', name ~ '.parquet') %}
             {% do run_query(plan_table(name, "read_parquet('" ~ table ~ "')")) %}
         {% endfor %}
-        {% for role in ('usage', 'usage_elsewhere') %}
+        {% for role in ('usage', 'usage_elsewhere', 'ratings') %}
             {% do run_query(run_query(view_of_files(role)).columns[0][0]) %}
         {% endfor %}
 

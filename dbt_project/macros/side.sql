@@ -13,7 +13,7 @@
         '{{ scope_kind }}' as scope_kind,
         cast({{ scope }} as varchar) as scope,
         '{{ side }}' as side,
-        {%- for measure in ('records', 'input_tokens', 'output_tokens', 'list_cost') %}
+        {%- for measure in ('records', 'input_tokens', 'output_tokens', 'list_cost', 'contracted_cost') %}
         {%- if amounts[measure] is defined %}
         cast(coalesce(sum({{ amounts[measure] }}), 0) as decimal(38, 12)) as {{ measure }}
         {%- else %}

@@ -48,6 +48,7 @@ renamed as (
         owner_team,
         owner_cost_center,
         owner_business_unit,
+        billing_account_id,
 
         -- quantities
         input_tokens,
@@ -69,8 +70,12 @@ renamed as (
 
         -- money
         list_cost,
+        contracted_cost,
+        contract_id,
         cost_basis,
-        unpriced_reason
+        unpriced_reason,
+        sku_price_id,
+        catalogue_version
 
     from source
 

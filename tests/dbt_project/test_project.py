@@ -16,10 +16,11 @@ import yaml
 
 from tollbook.contracts import usage_record_schema
 from tollbook.errors import BuildFailedError
+from tollbook.warehouse.book import BOOK
 from tollbook.warehouse.build import build
 from tollbook.warehouse.keys import SAME_CALL_DAYS
 from tollbook.warehouse.project import WAREHOUSE_VARIABLE, project_folder, run_dbt
-from tollbook.warehouse.state import LAKE_FILES, PARTITION_TOTALS, WarehouseFolder
+from tollbook.warehouse.state import WarehouseFolder
 
 if TYPE_CHECKING:
     from tests.pipelines.warehouse.conftest import LakeBuilder
@@ -73,7 +74,7 @@ def duckdb_type(arrow: pa.DataType) -> str:
 
 def test_every_model_and_column_is_described_and_the_grain_comes_first() -> None:
     """People find out what a row is before they sum it."""
-    files = {path.stem for path in (project_folder() / "models").rglob("*.sql")}
+    files = {path.stem for suffix in ("sql", "py") for path in (project_folder() / "models").rglob(f"*.{suffix}")}
     assert files == set(models())
     for name, model in models().items():
         assert model["description"].startswith("One row per "), name
@@ -116,7 +117,7 @@ def test_source_columns_are_those_of_the_contract() -> None:
     assert told == {each.name: duckdb_type(each.type) for each in usage_record_schema()} | made_by_the_reader
 
 
-@pytest.mark.parametrize(("table", "schema"), [("lake_files", LAKE_FILES), ("partition_totals", PARTITION_TOTALS)])
+@pytest.mark.parametrize(("table", "schema"), BOOK.items())
 def test_bookkeeping_columns_are_those_that_are_written(table: str, schema: pa.Schema) -> None:
     """What the build writes before dbt runs is what dbt says it reads."""
     told = {column["name"]: column["data_type"] for column in sources("book")[table]["columns"]}

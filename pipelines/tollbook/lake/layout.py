@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from tollbook.errors import CorruptManifestError
-from tollbook.lake.manifest import commits_after, has_begun
+from tollbook.lake.log import has_begun
+from tollbook.lake.manifest import COMMITS, commits_after
 
 USAGE = "usage"
 USAGE_MINUTE = "usage_minute"
@@ -75,7 +76,7 @@ def sweep_orphans(lake: Path) -> list[str]:
 
 
 def _refuse_missing_manifests(lake: Path, named: set[str], epoch: int) -> None:
-    if epoch == 0 and has_begun(lake):
+    if epoch == 0 and has_begun(lake / COMMITS):
         raise CorruptManifestError(f"expected manifests in {lake / 'commits'}, found none: restore them first")
     for path in _data_files(lake):
         relative = path.relative_to(lake).as_posix()

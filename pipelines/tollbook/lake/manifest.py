@@ -1,24 +1,22 @@
 """Manifests: the only commit point of the lake.
 
-A manifest `commits/<N>.json` names the files that commit N added, the next Kafka offsets and the running totals.
-It appears by `os.link`, which fails when N exists, so of two writers one wins. Readers take the files that manifests
-name and never list a folder of data.
+A manifest `commits/<N>.json` names the files that commit N added, the next Kafka offsets and the running totals. It is
+an entry of a numbered log, so of two writers one wins. Readers take the files that manifests name and never list a
+folder of data.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from tollbook.errors import CommitConflictError, CorruptManifestError
+from tollbook.errors import CorruptManifestError
+from tollbook.lake.log import append, entries_after, entry_path, newest_number, read_entry
 
 COMMITS = "commits"
-_BEGUN = "begun"
-_DIGITS = 20
 
 
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,6 +36,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         input_tokens: Sum over its rows. Unit: Tokens.
         output_tokens: Sum over its rows. Unit: Tokens.
         list_cost_pico_usd: Sum over its priced rows. Unit: pico-USD.
+        contracted_cost_pico_usd: Sum over its priced rows. Unit: pico-USD.
         unpriced_events: Rows without a price, voids left out.
         stream_repeats: Rows that the stream took for repeats.
     """
@@ -55,6 +54,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     input_tokens: int = 0
     output_tokens: int = 0
     list_cost_pico_usd: int = 0
+    contracted_cost_pico_usd: int = 0
     unpriced_events: int = 0
     stream_repeats: int = 0
 
@@ -98,6 +98,7 @@ class PartitionTotals(msgspec.Struct, kw_only=True):
     input_tokens: int = 0
     output_tokens: int = 0
     list_cost_pico_usd: int = 0
+    contracted_cost_pico_usd: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +129,7 @@ _DECODER = msgspec.json.Decoder(Manifest)
 
 def manifest_path(lake: Path, commit: int) -> Path:
     """Return where the manifest of `commit` lies."""
-    return lake / COMMITS / f"{commit:0{_DIGITS}d}.json"
+    return entry_path(lake / COMMITS, commit)
 
 
 def read_commit(lake: Path, commit: int) -> Manifest:
@@ -137,23 +138,12 @@ def read_commit(lake: Path, commit: int) -> Manifest:
     Raises:
         CorruptManifestError: It is absent or cannot be read.
     """
-    path = manifest_path(lake, commit)
-    try:
-        return _DECODER.decode(path.read_bytes())
-    except FileNotFoundError as absent:
-        raise CorruptManifestError(f"expected the manifest of commit {commit} at {path}, found nothing") from absent
-    except msgspec.MsgspecError as broken:
-        raise CorruptManifestError(f"expected a manifest at {path}, got: {broken}") from broken
+    return _decode(lake, commit, read_entry(lake / COMMITS, commit))
 
 
 def newest_commit(lake: Path) -> int:
     """Return the number of the newest commit, 0 when there is none."""
-    try:
-        with os.scandir(lake / COMMITS) as entries:
-            numbers = [int(entry.name[:-5]) for entry in entries if _is_manifest(entry.name)]
-    except FileNotFoundError:
-        return 0
-    return max(numbers, default=0)
+    return newest_number(lake / COMMITS)
 
 
 def newest(lake: Path) -> Manifest | None:
@@ -168,60 +158,23 @@ def commits_after(lake: Path, commit: int) -> Iterator[Manifest]:
     Raises:
         CorruptManifestError: One between `commit` and the newest is absent.
     """
-    for number in range(commit + 1, newest_commit(lake) + 1):
-        yield read_commit(lake, number)
+    for number, encoded in entries_after(lake / COMMITS, commit):
+        yield _decode(lake, number, encoded)
 
 
 def commit(lake: Path, manifest: Manifest) -> Path:
     """Make `manifest` part of the book, or fail without a trace.
 
-    The bytes are on disk under a temporary name before the link, and the folder is synced after it, so that a power
-    cut leaves either no commit or a whole one. Committing again what is already there, byte for byte, is no error.
+    Committing again what is already there, byte for byte, is no error.
 
     Raises:
         CommitConflictError: Another writer already made this commit.
     """
-    path = manifest_path(lake, manifest.commit)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    encoded = _ENCODER.encode(manifest)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    write_synced(temporary, encoded)
+    return append(lake / COMMITS, manifest.commit, _ENCODER.encode(manifest))
+
+
+def _decode(lake: Path, commit: int, encoded: bytes) -> Manifest:
     try:
-        os.link(temporary, path)
-    except FileExistsError:
-        if path.read_bytes() != encoded:
-            raise CommitConflictError(
-                f"expected to make commit {manifest.commit}, but {path} exists: another writer was faster"
-            ) from None
-    finally:
-        temporary.unlink()
-    sync_folder(path.parent)
-    if not (lake / _BEGUN).exists():
-        write_synced(lake / _BEGUN, b"This lake has commits: without its manifests nothing in it may be deleted.\n")
-    return path
-
-
-def has_begun(lake: Path) -> bool:
-    """Say whether the lake ever had a commit, even if its manifests are gone."""
-    return (lake / _BEGUN).exists()
-
-
-def write_synced(path: Path, content: bytes) -> None:
-    """Write `content` to `path` and wait until it is on disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in `folder` are on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _is_manifest(name: str) -> bool:
-    return len(name) == _DIGITS + 5 and name.endswith(".json") and name[:_DIGITS].isdigit()
+        return _DECODER.decode(encoded)
+    except msgspec.MsgspecError as broken:
+        raise CorruptManifestError(f"expected a manifest at {manifest_path(lake, commit)}, got: {broken}") from broken

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -56,10 +59,12 @@ _REPEATING = [
     "owner_cost_center",
     "owner_business_unit",
     "owner_rule",
+    "contract_id",
     "cost_basis",
     "unpriced_reason",
     "sku_price_id",
     "catalogue_version",
+    "rating_sequence",
     "action_reason",
     "reason",
     "field",
@@ -91,24 +96,41 @@ def write_parquet(lake: Path, relative: str, rows: pa.Table | pa.RecordBatch) ->
         raise LakeWriteError(f"expected to write {relative} below {lake}, got: {failed.strerror or failed}") from failed
 
 
+@contextmanager
+def parquet_writer(lake: Path, relative: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Write `relative` below the lake's folder batch by batch, for rows that are not to be in memory at once.
+
+    The file has its name when the block ends well, and is not there at all when it does not. The bytes are on disk
+    before the name is; the caller syncs the folder before it commits.
+
+    Raises:
+        LakeWriteError: The disk is full or read-only; nothing is left under the name.
+    """
+    path = lake / relative
+    temporary = temporary_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                with pq.ParquetWriter(file, schema.remove_metadata(), **_options(schema)) as writer:
+                    yield writer
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as failed:
+        raise LakeWriteError(f"expected to write {relative} below {lake}, got: {failed.strerror or failed}") from failed
+
+
 def _write(path: Path, rows: pa.Table | pa.RecordBatch) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
-    names = set(table.schema.names)
     try:
         with temporary.open("wb") as file:
-            pq.write_table(
-                table.replace_schema_metadata(None),
-                file,
-                compression="zstd",
-                compression_level=_COMPRESSION_LEVEL,
-                use_dictionary=[name for name in _REPEATING if name in names],
-                write_statistics=[name for name in _STATISTICS if name in names],
-                store_decimal_as_integer=True,
-                # Without Arrow's own schema a column that came dictionary-encoded reads as the text it is.
-                store_schema=False,
-            )
+            pq.write_table(table.replace_schema_metadata(None), file, **_options(table.schema))
             file.flush()
             os.fsync(file.fileno())
             size = file.tell()
@@ -117,3 +139,16 @@ def _write(path: Path, rows: pa.Table | pa.RecordBatch) -> int:
         temporary.unlink(missing_ok=True)
         raise
     return size
+
+
+def _options(schema: pa.Schema) -> dict[str, Any]:
+    names = set(schema.names)
+    return {
+        "compression": "zstd",
+        "compression_level": _COMPRESSION_LEVEL,
+        "use_dictionary": [name for name in _REPEATING if name in names],
+        "write_statistics": [name for name in _STATISTICS if name in names],
+        "store_decimal_as_integer": True,
+        # Without Arrow's own schema a column that came dictionary-encoded reads as the text it is.
+        "store_schema": False,
+    }

@@ -21,10 +21,12 @@ HAND_OVERS = {
     "commits_to_files": "Commits → Parquet files",
     "usage_to_minutes": "Usage rows → minute sums",
     "files_to_tellings": "Files → tellings",
+    "ratings": "Tellings as metered → as rated since",
     "tellings_to_calls": "Tellings → calls",
     "calls_to_task_days": "Calls → task days",
     "task_days_to_tasks": "Task days → tasks",
     "calls_to_usage_daily": "Calls → daily usage",
+    "calls_to_cost_basis_daily": "Calls → cost by basis",
     "calls_to_chargeback_by_team": "Calls → chargeback by team",
     "calls_to_chargeback_by_workflow": "Calls → chargeback by workflow",
 }

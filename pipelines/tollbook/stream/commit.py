@@ -14,15 +14,8 @@ import msgspec
 from tollbook.contracts import usage_event
 from tollbook.errors import CommitConflictError
 from tollbook.lake.layout import USAGE_MINUTE, commit_name, data_path
-from tollbook.lake.manifest import (
-    FileEntry,
-    Manifest,
-    PartitionTotals,
-    SkippedOffsets,
-    commit,
-    newest,
-    sync_folder,
-)
+from tollbook.lake.log import sync_folder
+from tollbook.lake.manifest import FileEntry, Manifest, PartitionTotals, SkippedOffsets, commit, newest
 from tollbook.lake.parquet import write_parquet
 from tollbook.stream.aggregate import fold
 from tollbook.stream.coders import RecordBatchCoder
@@ -43,7 +36,7 @@ class CommitPlan:
         number: Number of the commit to make: one above the newest when the micro-batch was planned.
         epoch: The writer's epoch.
         writer: Who writes, for people.
-        catalogue_version: Catalogue that rated the events.
+        catalogue_version: Version of the price book that rated the events.
         reference_version: Owner rules that assigned them.
         beginnings: First offset of every known partition, as (topic, partition, offset).
         topic_ids: Kafka's id of each topic.
@@ -160,6 +153,7 @@ def _add_up(parts: list[CommitPart], totals: dict[str, dict[int, PartitionTotals
         total.input_tokens += sum(file.input_tokens for file in part.files)
         total.output_tokens += sum(file.output_tokens for file in part.files)
         total.list_cost_pico_usd += sum(file.list_cost_pico_usd for file in part.files)
+        total.contracted_cost_pico_usd += sum(file.contracted_cost_pico_usd for file in part.files)
         for kind in ("tombstones", "control", "aborted", "missing"):
             count = getattr(chunk, kind)
             setattr(total, kind, getattr(total, kind) + count)

@@ -15,7 +15,7 @@ from tollbook.stream.commit import CommitPlan, CommitUsage
 from tollbook.stream.decode import Clock, DecodeUsageEvents
 from tollbook.stream.parts import minutes_part
 from tollbook.stream.ranges import OffsetRange
-from tollbook.stream.rate import CatalogueLoader, RateUsage
+from tollbook.stream.rate import BookLoader, RateUsage
 from tollbook.stream.read import ReadKafkaRecords
 from tollbook.stream.repeats import MarkRepeats
 from tollbook.stream.write import WriteRejects, WriteUsageParquet
@@ -29,14 +29,14 @@ class Job:
         bootstrap_servers: Kafka to read from.
         plan: What the commit must know.
         owners_path: Owner rules, or None.
-        load_catalogue: Gives the price catalogue on a worker.
+        load_book: Gives the price book on a worker.
         clock: Time of ingestion and of the commit.
     """
 
     bootstrap_servers: str
     plan: CommitPlan
     owners_path: Path | None
-    load_catalogue: CatalogueLoader
+    load_book: BookLoader
     clock: Clock
 
 
@@ -54,7 +54,7 @@ def build(pipeline: beam.Pipeline, ranges: list[OffsetRange], job: Job) -> beam.
         decoded[decode.EVENTS]
         | "MarkRepeats" >> MarkRepeats(str(lake))
         | "AttributeUsage" >> AttributeUsage(job.owners_path)
-        | "RateUsage" >> RateUsage(job.load_catalogue)
+        | "RateUsage" >> RateUsage(job.load_book)
     )
     minutes = (
         rated

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import apache_beam as beam
 import pyarrow as pa
@@ -22,13 +23,16 @@ from tollbook.errors import KafkaUnavailableError, OffsetGapError
 from tollbook.lake.layout import expire_unparsed, sweep_orphans
 from tollbook.lake.lock import writer_lock
 from tollbook.lake.manifest import Manifest, newest
+from tollbook.lake.sweep import sweep_logged_tables
+from tollbook.rating.book import PriceBook
+from tollbook.rating.store import record, recorded_book
 from tollbook.reference.owners import owners_of
 from tollbook.settings import MAX_COMMIT_RECORDS, Settings
 from tollbook.stream.commit import CommitPlan
 from tollbook.stream.decode import Clock, utc_now
 from tollbook.stream.job import Job, build
 from tollbook.stream.ranges import OffsetRange, plan_ranges
-from tollbook.stream.rate import CatalogueLoader, genai_catalogue
+from tollbook.stream.rate import BookLoader
 from tollbook.stream.read import close_consumers
 from tollbook.stream.rejects import publish_rejects
 from tollbook.stream.topics import KafkaTopics, Place
@@ -67,7 +71,7 @@ class MeterOptions:
         topics: Topics to read, all of the native format.
         follow: Whether to go on when caught up.
         max_commit_records: Most records in one commit.
-        load_catalogue: Gives the price catalogue on a worker.
+        load_book: Gives the price book in force, asked before each commit; by default that of the home.
         clock: Time of ingestion and of commits.
     """
 
@@ -75,7 +79,7 @@ class MeterOptions:
     topics: tuple[str, ...]
     follow: bool = False
     max_commit_records: int = MAX_COMMIT_RECORDS
-    load_catalogue: CatalogueLoader = genai_catalogue
+    load_book: BookLoader | None = None
     clock: Clock = utc_now
 
 
@@ -103,8 +107,9 @@ def run_meter(
     pa.set_memory_pool(pa.system_memory_pool())
     servers = bootstrap(options.settings)
     with writer_lock(options.settings.lake):
-        for path in sweep_orphans(options.settings.lake):
-            tell(f"swept {path}, which a meter that died left behind")
+        lake = options.settings.lake
+        for path in (*sweep_orphans(lake), *sweep_logged_tables(lake)):
+            tell(f"swept {path}, which a writer that died left behind")
         try:
             return _Meter(options, servers, report, tell, should_stop).run()
         finally:
@@ -177,17 +182,21 @@ class _Meter:
         self, ranges: list[OffsetRange], beginnings: Mapping[Place, int], ids: Mapping[str, str]
     ) -> None:
         options = self._options
+        # Workers take the book from the record, so that a commit has one even where its files change meanwhile.
+        book = options.load_book() if options.load_book is not None else PriceBook.load(options.settings)
+        recorded = record(self._lake, book, options.clock())
         plan = CommitPlan(
             lake=self._lake,
             number=(self._manifest.commit if self._manifest is not None else 0) + 1,
             epoch=self._epoch,
             writer=f"{socket.gethostname()}:{os.getpid()}",
-            catalogue_version=options.load_catalogue().version,
+            catalogue_version=recorded.version,
             reference_version=owners_of(options.settings.owners).version,
             beginnings=tuple((topic, partition, offset) for (topic, partition), offset in beginnings.items()),
             topic_ids=tuple(ids.items()),
         )
-        job = Job(self._servers, plan, options.settings.owners, options.load_catalogue, options.clock)
+        load_book = partial(recorded_book, self._lake, recorded.number)
+        job = Job(self._servers, plan, options.settings.owners, load_book, options.clock)
         pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
         build(pipeline, ranges, job)
         pipeline.run().wait_until_finish()

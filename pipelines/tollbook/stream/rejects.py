@@ -14,7 +14,8 @@ from kafka.errors import KafkaError
 from tollbook.broker.topics import ensure_topics
 from tollbook.errors import KafkaUnavailableError
 from tollbook.lake.layout import REJECTS
-from tollbook.lake.manifest import commits_after, newest_commit, write_synced
+from tollbook.lake.log import write_synced
+from tollbook.lake.manifest import commits_after, newest_commit
 from tollbook.settings import Settings
 
 REJECTS_TOPIC = "llm.usage.rejects"

@@ -63,6 +63,7 @@ class _WriteUsage(beam.DoFn):
             input_tokens=_exact_sum(rows.column("input_tokens")),
             output_tokens=_exact_sum(rows.column("output_tokens")),
             list_cost_pico_usd=_pico_sum(rows.column("list_cost")),
+            contracted_cost_pico_usd=_pico_sum(rows.column("contracted_cost")),
             unpriced_events=_exact_sum(pc.equal(rows.column("cost_basis"), "unpriced").cast(pa.int64())),
             stream_repeats=_exact_sum(rows.column("stream_repeat").cast(pa.int64())),
         )

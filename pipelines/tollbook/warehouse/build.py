@@ -16,17 +16,20 @@ import duckdb
 
 from tollbook.errors import BuildFailedError, WarehouseStateError
 from tollbook.lake.manifest import commits_after, newest_commit
+from tollbook.lake.ratings import newest_rating, ratings_after
 from tollbook.settings import Settings
 from tollbook.warehouse.balance import check_balance
+from tollbook.warehouse.book import Progress
 from tollbook.warehouse.gate import judge
 from tollbook.warehouse.keys import index_keys
 from tollbook.warehouse.lock import Tell, build_lock
 from tollbook.warehouse.measures import lake_files_table, measure_files
+from tollbook.warehouse.period_charges import charges_are_current
 from tollbook.warehouse.plan import Plan, make_plan, write_plan
 from tollbook.warehouse.project import NodeFailure, project_digest, run_dbt
 from tollbook.warehouse.publish import Publication, current_version, is_published, publish_marts
+from tollbook.warehouse.rating_measures import measure_ratings, rating_files_table
 from tollbook.warehouse.state import (
-    Progress,
     WarehouseFolder,
     begin_build,
     finish_build,
@@ -36,6 +39,7 @@ from tollbook.warehouse.state import (
     read_progress,
     stamped_build,
     take_commits,
+    take_rating,
 )
 
 _BALANCE_TEST = "assert_the_book_balances"
@@ -47,6 +51,7 @@ class BuildResult:
 
     Attributes:
         built_commit: Newest commit of the lake that the marts now hold.
+        built_rating: Newest rating of the lake that they hold.
         new_files: Files that passed the gate in it.
         event_dates: Dates that were made anew.
         full_refresh: Whether every date was.
@@ -56,6 +61,7 @@ class BuildResult:
     """
 
     built_commit: int
+    built_rating: int
     new_files: int
     event_dates: int
     full_refresh: bool
@@ -87,22 +93,34 @@ def build(
 
     Raises:
         GateFailedError: A new file is not what its manifest says.
+        ReferenceDataError: A contract, or what it is priced by, has a fault.
         BookUnbalancedError: A hand-over lost or invented something.
         BuildFailedError: dbt could not make the marts.
     """
     started = time.monotonic()
     folder = WarehouseFolder.of(settings)
-    digest = project_digest()
+    digest, now = project_digest(), clock()
     with build_lock(folder, tell):
+        charges_current = charges_are_current(settings, now)
         with open_ledger(folder) as ledger:
             new_files = _take(settings, folder, ledger, tell)
-            plan = _plan(settings, folder, ledger, full_refresh=full_refresh, digest=digest, tell=tell)
-        compared = _make_marts(folder, plan, digest, tell, clock()) if plan is not None else 0
+            plan = _plan(
+                settings,
+                folder,
+                ledger,
+                full_refresh=full_refresh,
+                charges_current=charges_current,
+                digest=digest,
+                tell=tell,
+                now=now,
+            )
+        compared = _make_marts(folder, plan, digest, tell, now) if plan is not None else 0
         with open_ledger(folder) as ledger:
             progress = read_progress(ledger)
         version = _publish(settings, progress, tell) if publish else None
     return BuildResult(
         built_commit=progress.built_commit,
+        built_rating=progress.built_rating,
         new_files=new_files,
         event_dates=len(plan.event_dates) if plan else 0,
         full_refresh=plan.is_full if plan else False,
@@ -123,14 +141,15 @@ def publish_build(settings: Settings, *, tell: Tell = lambda _: None) -> Publica
 
 
 def _take(settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, tell: Tell) -> int:
-    """Let the files of new commits through the gate; return how many passed."""
+    """Let the files of new commits and ratings through the gate; return how many passed."""
+    # Ratings are of tellings that were in the lake before them: so they are counted first, and taken last.
+    ratings = newest_rating(settings.lake)
+    return _take_commits(settings, folder, ledger, tell) + _take_ratings(settings, folder, ledger, ratings, tell)
+
+
+def _take_commits(settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, tell: Tell) -> int:
     progress = read_progress(ledger)
-    newest = newest_commit(settings.lake)
-    if newest < progress.taken_commit:
-        raise WarehouseStateError(
-            f"expected the lake {settings.lake} to hold commit {progress.taken_commit}, which the warehouse has taken, "
-            f"but its newest is {newest}: if the lake was restored, delete {folder.root} and build again"
-        )
+    _refuse_older_lake(folder, settings, "commit", newest_commit(settings.lake), progress.taken_commit)
     manifests = list(commits_after(settings.lake, progress.taken_commit))
     if not manifests:
         return 0
@@ -141,27 +160,59 @@ def _take(settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyCo
     return len(measured)
 
 
+def _take_ratings(
+    settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, newest: int, tell: Tell
+) -> int:
+    taken = read_progress(ledger).taken_rating
+    _refuse_older_lake(folder, settings, "rating", newest, taken)
+    passed = 0
+    for entry in ratings_after(settings.lake, taken):
+        if entry.sequence > newest:
+            break
+        measured = measure_ratings(folder, ledger, settings.lake, entry)
+        tell(f"gate: {len(measured)} new files of rating {entry.sequence}")
+        judge(measured, folder.rating_gate)
+        take_rating(ledger, sequence=entry.sequence, files=rating_files_table(entry, measured))
+        passed += len(measured)
+    return passed
+
+
+def _refuse_older_lake(folder: WarehouseFolder, settings: Settings, what: str, newest: int, taken: int) -> None:
+    if newest < taken:
+        raise WarehouseStateError(
+            f"expected the lake {settings.lake} to hold {what} {taken}, which the warehouse has taken, "
+            f"but its newest is {newest}: if the lake was restored, delete {folder.root} and build again"
+        )
+
+
 def _plan(
     settings: Settings,
     folder: WarehouseFolder,
     ledger: duckdb.DuckDBPyConnection,
     *,
     full_refresh: bool,
+    charges_current: bool,
     digest: str,
     tell: Tell,
+    now: datetime,
 ) -> Plan | None:
     """Write the plan and return it; None when the marts hold everything already."""
     progress = read_progress(ledger)
     index_keys(folder, ledger, settings.lake, taken_commit=progress.taken_commit)
     is_full = full_refresh or _needs_refresh(folder, progress, digest, tell)
-    if not is_full and progress.built_commit == progress.taken_commit:
+    is_current = (progress.built_commit, progress.built_rating) == (progress.taken_commit, progress.taken_rating)
+    if not is_full and is_current and progress.whole and charges_current:
         tell("nothing new in the lake")
         return None
     plan = make_plan(folder, ledger, settings.lake, progress, is_full=is_full)
-    write_plan(folder, plan)
+    write_plan(folder, plan, now=now)
     begin_build(ledger, is_full=is_full)
-    tell(f"plan: {len(plan.event_dates)} event dates from {sum(f['role'] == 'usage' for f in plan.files) - 1} files")
+    tell(f"plan: {len(plan.event_dates)} event dates from {_usage_files(plan)} files")
     return plan
+
+
+def _usage_files(plan: Plan) -> int:
+    return sum(file["role"] == "usage" and file["commit_number"] is not None for file in plan.files)
 
 
 def _needs_refresh(folder: WarehouseFolder, progress: Progress, digest: str, tell: Tell) -> bool:
@@ -193,7 +244,14 @@ def _make_marts(folder: WarehouseFolder, plan: Plan, digest: str, tell: Tell, no
             compared = check_balance(marts)
         if failures:
             raise BuildFailedError(_failure_message(folder, failures))
-        finish_build(ledger, marts, built_commit=plan.target_commit, project_digest=digest, now=now)
+        finish_build(
+            ledger,
+            marts,
+            built_commit=plan.target_commit,
+            built_rating=plan.target_rating,
+            project_digest=digest,
+            now=now,
+        )
     tell(f"balance: {compared} amounts handed over, all equal")
     return compared
 

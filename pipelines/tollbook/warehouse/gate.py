@@ -14,7 +14,8 @@ from typing import Any
 
 from tollbook.errors import GateFailedError
 from tollbook.lake.layout import USAGE
-from tollbook.warehouse.measures import FileMeasures
+from tollbook.lake.ratings import RATINGS
+from tollbook.warehouse.measures import FileMeasures, Told
 
 _MAX_FINDINGS = 20
 _ALWAYS_ZERO = {
@@ -28,16 +29,35 @@ _ALWAYS_ZERO = {
     "rows_whose_parts_miss_the_whole": "token buckets add up to their whole, and to no more",
     "rows_with_negative_cost": "no cost is negative",
     "rows_whose_cost_belies_its_basis": "cost is null if and only if the row is unpriced or a void, with a reason",
+    "rows_whose_contracted_cost_belies_its_contract": (
+        "contracted cost is null exactly where list cost is, differs from it only by a contract, and our own figure "
+        "stands beside the provider's alone"
+    ),
 }
 """Measure to the expectation that it is zero."""
+
+_RATING_ALWAYS_ZERO = {
+    "rows_without_a_telling": "every row rates a telling that the usage of its date holds, and no void",
+    "rows_with_a_place_taken": _ALWAYS_ZERO["rows_with_a_place_taken"],
+    "rows_of_another_sequence": "every row is of the sequence of its entry",
+    "rows_without_a_version": "every row names the price book that rated it",
+    "rows_with_negative_cost": _ALWAYS_ZERO["rows_with_negative_cost"],
+    "rows_whose_cost_belies_its_basis": "cost is null if and only if the row is unpriced, with a reason",
+    "rows_whose_contracted_cost_belies_its_contract": _ALWAYS_ZERO["rows_whose_contracted_cost_belies_its_contract"],
+}
+"""The same for ratings."""
 
 _TOLD = {
     "rows": "rows are those that the manifest tells",
     "input_tokens": "input tokens are those that the manifest tells",
     "output_tokens": "output tokens are those that the manifest tells",
     "list_cost_pico_usd": "list cost is that which the manifest tells",
+    "contracted_cost_pico_usd": "contracted cost is that which the manifest tells",
     "unpriced_events": "unpriced rows are those that the manifest tells",
     "stream_repeats": "stream repeats are those that the manifest tells",
+    "list_cost_difference_pico_usd": "list cost differs from the one before by what the entry tells",
+    "contracted_cost_difference_pico_usd": "contracted cost differs from the one before by what the entry tells",
+    "unpriced_difference": "unpriced rows differ from those before by what the entry tells",
 }
 """Measure to the expectation that it equals the manifest's."""
 
@@ -45,12 +65,22 @@ _HELD = {
     "input_tokens": "held_input_tokens",
     "output_tokens": "held_output_tokens",
     "list_cost_pico_usd": "held_list_cost",
+    "contracted_cost_pico_usd": "held_contracted_cost",
     "unpriced_events": "held_unpriced",
     "stream_repeats": "held_stream_repeats",
 }
 
+_RATING_HELD = {
+    "list_cost_difference_pico_usd": "held_list_cost_difference",
+    "contracted_cost_difference_pico_usd": "held_contracted_cost_difference",
+    "unpriced_difference": "held_unpriced_difference",
+}
 
-def judge(files: Sequence[FileMeasures], report: Path) -> None:
+_SUITES = {"usage_rows": (_ALWAYS_ZERO, _HELD), "rating_rows": (_RATING_ALWAYS_ZERO, _RATING_HELD)}
+"""Suite of the content of files to what is always zero in it, and what the log tells."""
+
+
+def judge(files: Sequence[FileMeasures[Told]], report: Path) -> None:
     """Let new files pass, or refuse them all. Data Docs of the verdict are in the folder `report` either way.
 
     Args:
@@ -65,7 +95,8 @@ def judge(files: Sequence[FileMeasures], report: Path) -> None:
         return
     frames = {"new_files": [_whole_row(file) for file in files]}
     if all(file.is_whole for file in files):
-        frames["usage_rows"] = [_content_row(file) for file in files if file.told.table == USAGE]
+        for suite, table in (("usage_rows", USAGE), ("rating_rows", RATINGS)):
+            frames[suite] = [_content_row(file, suite) for file in files if file.told.table == table]
     faults = {file.told.path: file.fault for file in files}
     findings = _validate({name: rows for name, rows in frames.items() if rows}, report, faults)
     if findings:
@@ -75,7 +106,7 @@ def judge(files: Sequence[FileMeasures], report: Path) -> None:
         raise GateFailedError(tuple(shown), str(report / "index.html"))
 
 
-def _whole_row(file: FileMeasures) -> dict[str, Any]:
+def _whole_row(file: FileMeasures[Told]) -> dict[str, Any]:
     row = {"path": file.told.path, "readable": file.readable, "told_readable": 1}
     # Of a file that cannot be read nothing else is known, and one finding is enough.
     row["bytes"] = file.bytes if file.readable else file.told.bytes
@@ -83,11 +114,12 @@ def _whole_row(file: FileMeasures) -> dict[str, Any]:
     return row | {"told_bytes": file.told.bytes, "told_rows": file.told.rows, "columns_off": file.columns_off}
 
 
-def _content_row(file: FileMeasures) -> dict[str, Any]:
+def _content_row(file: FileMeasures[Told], suite: str) -> dict[str, Any]:
+    zeros, held = _SUITES[suite]
     row: dict[str, Any] = {"path": file.told.path}
-    row |= {name: file.counts.get(name) for name in _ALWAYS_ZERO}
-    row |= {name: file.sums.get(held) for name, held in _HELD.items()}
-    return row | {f"told_{name}": getattr(file.told, name) for name in _HELD}
+    row |= {name: file.counts.get(name) for name in zeros}
+    row |= {name: file.sums.get(measure) for name, measure in held.items()}
+    return row | {f"told_{name}": getattr(file.told, name) for name in held}
 
 
 def _validate(frames: dict[str, list[dict[str, Any]]], report: Path, faults: dict[str, str]) -> list[str]:
@@ -155,8 +187,9 @@ def _expectations(name: str) -> list[Any]:
             as_told("rows", _TOLD["rows"]),
             *zero("columns_off", "columns and types are those of the contract"),
         ]
-    zeros = [each for column, meaning in _ALWAYS_ZERO.items() for each in zero(column, meaning)]
-    return zeros + [as_told(column, _TOLD[column]) for column in _HELD]
+    always_zero, held = _SUITES[name]
+    zeros = [each for column, meaning in always_zero.items() for each in zero(column, meaning)]
+    return zeros + [as_told(column, _TOLD[column]) for column in held]
 
 
 def _findings(verdict: Any, rows: dict[str, dict[str, Any]], faults: dict[str, str]) -> list[str]:

@@ -75,29 +75,42 @@ def index_keys(folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, lake:
         index.execute("commit")
 
 
-def find_cross_dates(folder: WarehouseFolder, *, built_commit: int, pending_dates: Sequence[date]) -> CrossDates:
+def find_cross_dates(
+    folder: WarehouseFolder,
+    *,
+    built_commit: int,
+    pending_dates: Sequence[date],
+    rated_dates: Sequence[date] = (),
+) -> CrossDates:
     """Return the calls that are told under several dates, as far as this build has to know them.
 
     A telling of a pending commit may change what stands under another date, so that date is touched. And of every
-    call on a planned date the tellings on other dates must be known, to say which one stands.
+    call on a planned date the tellings on other dates must be known, to say which one stands. A date that was rated
+    anew touches the dates with tellings of its calls too, since those show what it costs.
 
     Args:
         folder: The warehouse, with its index up to date.
         built_commit: Newest commit that the marts hold.
         pending_dates: Event dates of the files after it.
+        rated_dates: Event dates with ratings that the marts do not hold.
     """
     with open_database(folder, folder.keys, read_only=True) as index:
         index.execute("create temporary table chosen (event_date date)")
         index.execute("create temporary table found (call_key ubigint, event_date date)")
-        _choose(index, pending_dates)
-        _find(index, f"commit_number > {int(built_commit)} and event_date in (from chosen)")
+        changing = {*pending_dates, *rated_dates}
+        index.register("rated", pa.table({"event_date": pa.array(rated_dates, pa.date32())}))
+        _choose(index, sorted(changing))
+        _find(
+            index,
+            f"(commit_number > {int(built_commit)} or event_date in (from rated)) and event_date in (from chosen)",
+        )
         touched = frozenset(day for (day,) in index.execute("select distinct event_date from found").fetchall())
-        if touched - set(pending_dates):
-            _choose(index, sorted(touched | set(pending_dates)))
+        if touched - changing:
+            _choose(index, sorted(touched | changing))
         if built_commit:
             _find(index, "event_date in (from chosen)")
         keys = index.execute("select call_key, event_date from found order by all").to_arrow_table()
-    return CrossDates(touched - set(pending_dates), keys)
+    return CrossDates(touched - changing, keys)
 
 
 def _make_index(index: duckdb.DuckDBPyConnection) -> None:

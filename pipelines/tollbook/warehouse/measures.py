@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from decimal import Context, Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -20,10 +21,14 @@ import pyarrow.parquet as pq
 from tollbook.contracts import contract
 from tollbook.lake.layout import REJECTS, USAGE, USAGE_MINUTE
 from tollbook.lake.manifest import FileEntry, Manifest
-from tollbook.warehouse.state import LAKE_FILES, WarehouseFolder, limits, pico_to_usd
+from tollbook.lake.ratings import RATINGS, RatingFile
+from tollbook.warehouse.book import LAKE_FILES, pico_to_usd
+from tollbook.warehouse.state import WarehouseFolder, limits
 
-RECORD_OF = {USAGE: "usage_record", USAGE_MINUTE: "usage_minute", REJECTS: "rejected_record"}
+RECORD_OF = {USAGE: "usage_record", USAGE_MINUTE: "usage_minute", REJECTS: "rejected_record", RATINGS: "rating"}
 """Tables of the lake that the warehouse takes, and the contract of their rows."""
+
+Told = TypeVar("Told", FileEntry, RatingFile)
 
 _READERS = 4
 _BUCKETS_IN = (
@@ -38,15 +43,16 @@ _BUCKETS_IN = (
 )
 _BUCKETS_OUT = ("text_output_tokens", "reasoning_tokens", "audio_output_tokens", "image_output_tokens")
 _PICO_DIGITS = 12
+_EXACT = Context(prec=60)
 
 
 @dataclass(slots=True)
-class FileMeasures:
+class FileMeasures(Generic[Told]):
     """What one file holds and what is told of it.
 
     Attributes:
-        commit: Commit that added it.
-        told: Its entry in the manifest.
+        commit: Commit that added it, or the sequence of its rating.
+        told: What the log tells of it.
         path: Where it lies.
         readable: 1 when it can be read as Parquet, else 0.
         fault: Why it cannot be read, or which columns are off, for people.
@@ -58,7 +64,7 @@ class FileMeasures:
     """
 
     commit: int
-    told: FileEntry
+    told: Told
     path: Path
     readable: int = 0
     fault: str = ""
@@ -75,7 +81,7 @@ class FileMeasures:
         return whole and self.columns_off == 0 and self.rows == self.told.rows
 
 
-def measure_files(folder: WarehouseFolder, lake: Path, manifests: Sequence[Manifest]) -> list[FileMeasures]:
+def measure_files(folder: WarehouseFolder, lake: Path, manifests: Sequence[Manifest]) -> list[FileMeasures[FileEntry]]:
     """Measure the files that `manifests` name, of the tables that the warehouse takes.
 
     Rows are looked at only when every file is whole; otherwise the gate refuses them anyway.
@@ -86,15 +92,20 @@ def measure_files(folder: WarehouseFolder, lake: Path, manifests: Sequence[Manif
         for entry in manifest.files
         if entry.table in RECORD_OF
     ]
-    with ThreadPoolExecutor(_READERS) as readers:
-        list(readers.map(_measure_footer, files))
+    measure_footers(files)
     if all(each.is_whole for each in files):
         for query, chosen in _queries(files):
             _measure_rows(folder, query, chosen)
     return files
 
 
-def lake_files_table(files: Iterable[FileMeasures]) -> pa.Table:
+def measure_footers(files: Sequence[FileMeasures[Told]]) -> None:
+    """Measure what a file tells without a look at its rows: whether it is whole, and of the contract's shape."""
+    with ThreadPoolExecutor(_READERS) as readers:
+        list(readers.map(_measure_footer, files))
+
+
+def lake_files_table(files: Iterable[FileMeasures[FileEntry]]) -> pa.Table:
     """Return measured files as `LAKE_FILES`, shape (n_files,)."""
     each = list(files)
     columns: dict[str, Any] = {
@@ -109,6 +120,7 @@ def lake_files_table(files: Iterable[FileMeasures]) -> pa.Table:
         "told_input_tokens": [file.told.input_tokens for file in each],
         "told_output_tokens": [file.told.output_tokens for file in each],
         "told_list_cost": pico_to_usd([file.told.list_cost_pico_usd for file in each]),
+        "told_contracted_cost": pico_to_usd([file.told.contracted_cost_pico_usd for file in each]),
         "held_rows": [file.rows for file in each],
     }
     for name in LAKE_FILES.names:
@@ -118,7 +130,7 @@ def lake_files_table(files: Iterable[FileMeasures]) -> pa.Table:
     return pa.table(columns, schema=LAKE_FILES)
 
 
-def _measure_footer(file: FileMeasures) -> None:
+def _measure_footer(file: FileMeasures[Told]) -> None:
     try:
         with pq.ParquetFile(file.path) as parquet:
             schema, file.rows = parquet.schema_arrow, parquet.metadata.num_rows
@@ -135,9 +147,9 @@ def _measure_footer(file: FileMeasures) -> None:
     file.readable = 1
 
 
-def _queries(files: Sequence[FileMeasures]) -> Iterable[tuple[str, list[FileMeasures]]]:
+def _queries(files: Sequence[FileMeasures[FileEntry]]) -> Iterable[tuple[str, list[FileMeasures[FileEntry]]]]:
     """Yield a query for each table and version of its contract, with its files."""
-    groups: dict[tuple[str, int], list[FileMeasures]] = defaultdict(list)
+    groups: dict[tuple[str, int], list[FileMeasures[FileEntry]]] = defaultdict(list)
     for file in files:
         groups[file.told.table, file.told.schema_version].append(file)
     for (table, _), chosen in groups.items():
@@ -145,7 +157,7 @@ def _queries(files: Sequence[FileMeasures]) -> Iterable[tuple[str, list[FileMeas
             yield _ROWS_QUERIES[table], chosen
 
 
-def _measure_rows(folder: WarehouseFolder, query: str, files: Sequence[FileMeasures]) -> None:
+def _measure_rows(folder: WarehouseFolder, query: str, files: Sequence[FileMeasures[FileEntry]]) -> None:
     """Take the measures of the rows of several files at once; where one cannot be read, find out which."""
     by_path = {str(file.path): file for file in files}
     told = pa.table(
@@ -171,18 +183,19 @@ def _measure_rows(folder: WarehouseFolder, query: str, files: Sequence[FileMeasu
             names = [column[0] for column in answer.description]
             for row in answer.fetchall():
                 values = dict(zip(names, row, strict=True))
-                _keep(by_path[values.pop("filename")], values)
+                keep_measures(by_path[values.pop("filename")], values)
             return
     for file in files:
         _measure_rows(folder, query, [file])
 
 
-def _keep(file: FileMeasures, values: dict[str, Any]) -> None:
+def keep_measures(file: FileMeasures[Told], values: dict[str, Any]) -> None:
+    """Keep the measures that a query took of the rows of a file, costs as whole pico-USD."""
     for name, value in values.items():
         if not name.startswith(("held_", "live_")):
             file.counts[name] = int(value)
-        elif name.endswith("_cost"):
-            file.sums[name] = int(value.scaleb(_PICO_DIGITS))
+        elif isinstance(value, Decimal):
+            file.sums[name] = int(value.scaleb(_PICO_DIGITS, _EXACT))
         else:
             file.sums[name] = int(value)
 
@@ -234,7 +247,9 @@ select
         {_parts_off("input_tokens", "uncached_input_tokens", _BUCKETS_IN)}
         or {_parts_off("output_tokens", "text_output_tokens", _BUCKETS_OUT)}
     ) as rows_whose_parts_miss_the_whole,
-    count(*) filter (list_cost < 0) as rows_with_negative_cost,
+    count(*) filter (
+        least(list_cost, contracted_cost, rated_list_cost) < 0
+    ) as rows_with_negative_cost,
     count(*) filter (
         case
             when action = 'void' then list_cost is not null
@@ -242,10 +257,17 @@ select
             else list_cost is null or cost_basis is null
         end
     ) as rows_whose_cost_belies_its_basis,
+    count(*) filter (
+        (contracted_cost is null) <> (list_cost is null)
+        or (contract_id is null and contracted_cost <> list_cost)
+        or (contract_id is not null and contracted_cost is null)
+        or (rated_list_cost is not null and coalesce(cost_basis, '') <> 'provider_reported')
+    ) as rows_whose_contracted_cost_belies_its_contract,
     count(*) filter (cost_basis = 'unpriced') as held_unpriced,
     count(*) filter (stream_repeat) as held_stream_repeats,
     count(*) filter ({_LIVE}) as live_calls,
     {_sums("held")},
+    cast(coalesce(sum(contracted_cost), 0) as decimal(38, 12)) as held_contracted_cost,
     {_sums("live", _LIVE)}
 from usage
 group by file_path

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tollbook.contracts import usage_record_schema
+from tollbook.warehouse.book import Progress
 from tollbook.warehouse.keys import CrossDates, find_cross_dates
-from tollbook.warehouse.state import Progress, WarehouseFolder
+from tollbook.warehouse.shapes import contract_file
+from tollbook.warehouse.state import WarehouseFolder
 
-_NO_DATE = "1970-01-01"
 _FILES = pa.schema(
     [("role", pa.string()), ("schema_version", pa.int32()), ("commit_number", pa.int64()), ("path", pa.string())]
 )
@@ -35,14 +35,16 @@ class Plan:
         is_full: Whether it makes every date of the lake.
         built_commit: Newest commit that the marts hold before it; 0 for none.
         target_commit: Newest commit that they hold after it.
+        target_rating: Newest entry of the ratings that they hold after it.
         event_dates: Dates it makes anew, in order.
-        files: Files it reads: role, schema version, commit and path of each.
+        files: Files it reads: role, schema version, commit (of ratings their sequence) and path of each.
         cross_dates: Calls told under several dates.
     """
 
     is_full: bool
     built_commit: int
     target_commit: int
+    target_rating: int
     event_dates: tuple[date, ...]
     files: tuple[dict[str, Any], ...]
     cross_dates: CrossDates
@@ -60,7 +62,7 @@ def make_plan(
         progress: How far the warehouse has come.
         is_full: Make every date, whatever was built.
     """
-    built = 0 if is_full else progress.built_commit
+    built, built_rating = (0, 0) if is_full else (progress.built_commit, progress.built_rating)
     pending = _dates(
         ledger.execute(
             """
@@ -70,19 +72,32 @@ def make_plan(
             [built],
         )
     )
-    cross = find_cross_dates(folder, built_commit=built, pending_dates=pending)
-    planned = sorted({*pending, *cross.touched})
+    rated = _dates(
+        ledger.execute(
+            "select distinct event_date from book.rating_files where rating_sequence > ? order by event_date",
+            [built_rating],
+        )
+    )
+    cross = find_cross_dates(folder, built_commit=built, pending_dates=pending, rated_dates=rated)
+    planned = sorted({*pending, *rated, *cross.touched})
     elsewhere = sorted(set(cross.keys["event_date"].to_pylist()) - set(planned))
     files = [
         *_contract_files(folder, ledger),
+        *_rating_files(folder, ledger, lake, [*planned, *elsewhere]),
         *_files_of(ledger, lake, "usage", planned),
         *_files_of(ledger, lake, "usage_elsewhere", elsewhere),
     ]
-    return Plan(is_full, built, progress.taken_commit, tuple(planned), tuple(files), cross)
+    return Plan(is_full, built, progress.taken_commit, progress.taken_rating, tuple(planned), tuple(files), cross)
 
 
-def write_plan(folder: WarehouseFolder, plan: Plan) -> None:
-    """Write the plan where dbt looks for it. Written anew by every build, so it need not be atomic."""
+def write_plan(folder: WarehouseFolder, plan: Plan, *, now: datetime) -> None:
+    """Write the plan where dbt looks for it. Written anew by every build, so it need not be atomic.
+
+    Args:
+        folder: The warehouse.
+        plan: What the build does.
+        now: When it does so: what contracts make due by then is charged.
+    """
     folder.plan.parent.mkdir(parents=True, exist_ok=True)
     tables = {
         "dates": pa.table({"event_date": pa.array(plan.event_dates, pa.date32())}),
@@ -91,7 +106,12 @@ def write_plan(folder: WarehouseFolder, plan: Plan) -> None:
     }
     for name, table in tables.items():
         pq.write_table(table, folder.plan.with_name(f"{name}.parquet"))
-    scope = {"is_full": plan.is_full, "built_commit": plan.built_commit, "target_commit": plan.target_commit}
+    scope = {
+        "is_full": plan.is_full,
+        "built_commit": plan.built_commit,
+        "target_commit": plan.target_commit,
+        "planned_at": now.isoformat(),
+    }
     folder.plan.write_text(json.dumps(scope), encoding="utf-8")
 
 
@@ -113,7 +133,7 @@ def _files_of(
 
 
 def _contract_files(folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection) -> Iterable[dict[str, Any]]:
-    """Return an empty file for each version of the contract in the lake: its columns and types stand first."""
+    """Return an empty file for each version of the contract in the lake."""
     versions = {1} | {
         version
         for (version,) in ledger.execute(
@@ -121,11 +141,28 @@ def _contract_files(folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection) 
         ).fetchall()
     }
     for version in sorted(versions):
-        path = folder.plan.parent / f"usage_record_v{version}" / f"event_date={_NO_DATE}" / "empty.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(usage_record_schema(version).empty_table(), path, store_decimal_as_integer=True)
+        path = contract_file(folder, "usage_record", version)
         for role in ("usage", "usage_elsewhere"):
             yield _file(role, version, None, path)
+
+
+def _rating_files(
+    folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, lake: Path, dates: Sequence[date]
+) -> Iterable[dict[str, Any]]:
+    """Return the ratings laid over the usage of some dates, an empty file of the contract first."""
+    yield _file("ratings", 1, None, contract_file(folder, "rating", 1))
+    ledger.register("wanted", pa.table({"event_date": pa.array(dates, pa.date32())}))
+    rows = ledger.execute(
+        """
+        select rating_files.schema_version, rating_files.rating_sequence, rating_files.path
+        from book.rating_files
+        semi join wanted on rating_files.event_date = wanted.event_date
+        order by rating_files.rating_sequence, rating_files.path
+        """
+    ).fetchall()
+    ledger.unregister("wanted")
+    for version, sequence, path in rows:
+        yield _file("ratings", version, sequence, lake / path)
 
 
 def _file(role: str, version: int, commit: int | None, path: Path) -> dict[str, Any]:

@@ -25,7 +25,15 @@ from tollbook.warehouse.state import WarehouseFolder
 WAREHOUSE_VARIABLE = "TOLLBOOK_WAREHOUSE"
 """Read by the project's profiles.yml: the folder of the warehouse."""
 
-_DIGESTED = ("dbt_project.yml", "macros/**/*.sql", "models/**/*.sql", "models/**/*.yml", "models/**/*.md")
+_TRACEBACK = "Python model failed:"
+_DIGESTED = (
+    "dbt_project.yml",
+    "macros/**/*.sql",
+    "models/**/*.sql",
+    "models/**/*.py",
+    "models/**/*.yml",
+    "models/**/*.md",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ def run_dbt(folder: WarehouseFolder, arguments: Sequence[str], *, tell: Tell | N
         raise BuildFailedError(f"dbt could not begin: {_one_line(result.exception)} (log: {folder.logs / 'dbt.log'})")
     nodes: Any = result.result
     return tuple(
-        NodeFailure(each.node.name, str(each.status), _one_line(each.message))
+        NodeFailure(each.node.name, str(each.status), _one_line(_fault_of(each.message)))
         for each in nodes.results
         if each.status in {"error", "fail"}
     )
@@ -150,6 +158,11 @@ def _remove_scratch(folder: WarehouseFolder) -> None:
     shutil.rmtree(folder.spill, ignore_errors=True)
     for leftover in (folder.scratch, folder.scratch.with_name(folder.scratch.name + ".wal")):
         leftover.unlink(missing_ok=True)
+
+
+def _fault_of(message: str) -> str:
+    """Return what dbt says of a failure; of a Python model's traceback the error alone."""
+    return message.rstrip().rsplit("\n", 1)[-1] if _TRACEBACK in message else message
 
 
 def _one_line(message: object) -> str:

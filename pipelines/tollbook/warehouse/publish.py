@@ -16,7 +16,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from tollbook.errors import WarehouseStateError
-from tollbook.lake.manifest import sync_folder, write_synced
+from tollbook.lake.log import sync_folder, write_synced
 from tollbook.settings import Settings
 from tollbook.warehouse.project import descriptions
 from tollbook.warehouse.state import WarehouseFolder, open_ledger, open_marts, read_progress, stamped_build

@@ -22,77 +22,11 @@ from duckdb import DuckDBPyConnection
 from tollbook.errors import WarehouseStateError
 from tollbook.lake.manifest import Manifest, PartitionTotals
 from tollbook.settings import Settings
-
-COST = pa.decimal128(38, 12)
-LAKE_FILES = pa.schema(
-    [
-        ("path", pa.string()),
-        ("table_name", pa.string()),
-        ("commit_number", pa.int64()),
-        ("event_date", pa.date32()),
-        ("schema_version", pa.int32()),
-        ("topic", pa.string()),
-        ("kafka_partition", pa.int32()),
-        ("told_rows", pa.int64()),
-        ("told_input_tokens", pa.int64()),
-        ("told_output_tokens", pa.int64()),
-        ("told_list_cost", COST),
-        ("held_rows", pa.int64()),
-        ("held_input_tokens", pa.int64()),
-        ("held_output_tokens", pa.int64()),
-        ("held_list_cost", COST),
-        ("live_calls", pa.int64()),
-        ("live_input_tokens", pa.int64()),
-        ("live_output_tokens", pa.int64()),
-        ("live_list_cost", COST),
-    ]
-)
-"""Columns of `book.lake_files`, one row a file that passed the gate."""
-
-PARTITION_TOTALS = pa.schema(
-    [
-        ("topic", pa.string()),
-        ("kafka_partition", pa.int32()),
-        ("first_offset", pa.int64()),
-        ("next_offset", pa.int64()),
-        ("records", pa.int64()),
-        ("tombstones", pa.int64()),
-        ("control_offsets", pa.int64()),
-        ("aborted_offsets", pa.int64()),
-        ("missing_offsets", pa.int64()),
-        ("usage_rows", pa.int64()),
-        ("reject_rows", pa.int64()),
-        ("input_tokens", pa.int64()),
-        ("output_tokens", pa.int64()),
-        ("list_cost", COST),
-    ]
-)
-"""Columns of `book.partition_totals`, one row a Kafka partition."""
+from tollbook.warehouse.book import PARTITION_TOTALS, Progress, make_book, pico_to_usd, transaction
 
 MEMORY_LIMIT = "4GB"
 PUBLISHED_STORAGE = "v1.2.0"
 """Storage version of the marts: DuckDB from 1.2 on can read the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the warehouse has come.
-
-    Attributes:
-        taken_commit: Newest commit whose files passed the gate; 0 for none.
-        built_commit: Newest commit whose dates are all in the marts; 0 for none.
-        build_number: Number of the last build that ended well; 0 for none.
-        project_digest: Digest of the dbt project that made the marts; empty for none.
-        whole: Whether the marts are those of the last good build, and not changed by one that did not end well.
-        remake: Whether a full refresh was begun and did not end.
-    """
-
-    taken_commit: int
-    built_commit: int
-    build_number: int
-    project_digest: str
-    whole: bool
-    remake: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +72,13 @@ class WarehouseFolder:
 
     @property
     def gate(self) -> Path:
-        """The gate's last report."""
+        """The gate's last report on files of commits."""
         return self.root / "gate"
+
+    @property
+    def rating_gate(self) -> Path:
+        """The gate's last report on files of ratings."""
+        return self.root / "gate_ratings"
 
     @property
     def target(self) -> Path:
@@ -185,7 +124,7 @@ def limits(folder: WarehouseFolder) -> dict[str, str | bool | int | float | list
 def open_ledger(folder: WarehouseFolder) -> Iterator[DuckDBPyConnection]:
     """Open the ledger; make its bookkeeping tables where they are absent."""
     with open_database(folder, folder.ledger) as connection:
-        _make_book(connection)
+        make_book(connection)
         yield connection
 
 
@@ -209,7 +148,10 @@ def make_marts_file(folder: WarehouseFolder) -> None:
 def read_progress(connection: DuckDBPyConnection) -> Progress:
     """Return how far the warehouse has come."""
     (row,) = connection.execute(
-        "select taken_commit, built_commit, build_number, project_digest, whole, remake from book.progress"
+        """
+        select taken_commit, built_commit, taken_rating, built_rating, build_number, project_digest, whole, remake
+        from book.progress
+        """
     ).fetchall()
     return Progress(*row)
 
@@ -235,7 +177,7 @@ def take_commits(connection: DuckDBPyConnection, *, after: int, manifests: Seque
         )
     newest = manifests[-1]
     totals = _totals_table(newest.totals)
-    with _transaction(connection):
+    with transaction(connection):
         for name, table in (("new_files", files), ("new_totals", totals)):
             connection.register(name, table)
         connection.execute("insert into book.lake_files by name select * from new_files")
@@ -246,15 +188,42 @@ def take_commits(connection: DuckDBPyConnection, *, after: int, manifests: Seque
     connection.unregister("new_totals")
 
 
+def take_rating(connection: DuckDBPyConnection, *, sequence: int, files: pa.Table) -> None:
+    """Remember the files of one entry of the ratings, which passed the gate, in one transaction.
+
+    Args:
+        connection: The ledger.
+        sequence: The entry's number.
+        files: Its files, `RATING_FILES`, shape (n_files,).
+
+    Raises:
+        WarehouseStateError: It does not follow the entry taken before.
+    """
+    with transaction(connection):
+        taken = read_progress(connection).taken_rating
+        if sequence != taken + 1:
+            raise WarehouseStateError(f"expected rating {taken + 1}, got {sequence}")
+        connection.register("new_files", files)
+        connection.execute("insert into book.rating_files by name select * from new_files")
+        connection.execute("update book.progress set taken_rating = ?", [sequence])
+    connection.unregister("new_files")
+
+
 def begin_build(connection: DuckDBPyConnection, *, is_full: bool) -> None:
     """Remember that the marts are about to change, so that a build which dies halfway is not taken for whole."""
     connection.execute("update book.progress set whole = false, remake = remake or ?", [is_full])
 
 
 def finish_build(
-    ledger: DuckDBPyConnection, marts: DuckDBPyConnection, *, built_commit: int, project_digest: str, now: datetime
+    ledger: DuckDBPyConnection,
+    marts: DuckDBPyConnection,
+    *,
+    built_commit: int,
+    built_rating: int,
+    project_digest: str,
+    now: datetime,
 ) -> None:
-    """Remember that the marts hold everything up to `built_commit`.
+    """Remember that the marts hold everything up to `built_commit` and `built_rating`.
 
     The marts are stamped first. Between the two they are one build ahead of the ledger, which the next build mends.
     """
@@ -263,13 +232,20 @@ def finish_build(
     marts.execute(
         """
         create or replace table audit.publication as
-        select ?::bigint as build_number, ?::bigint as built_commit, ?::timestamptz as built_at
+        select
+            ?::bigint as build_number,
+            ?::bigint as built_commit,
+            ?::bigint as built_rating,
+            ?::timestamptz as built_at
         """,
-        [number, built_commit, now],
+        [number, built_commit, built_rating, now],
     )
     ledger.execute(
-        "update book.progress set built_commit = ?, build_number = ?, project_digest = ?, whole = true, remake = false",
-        [built_commit, number, project_digest],
+        """
+        update book.progress
+        set built_commit = ?, built_rating = ?, build_number = ?, project_digest = ?, whole = true, remake = false
+        """,
+        [built_commit, built_rating, number, project_digest],
     )
 
 
@@ -283,11 +259,6 @@ def stamped_build(marts: DuckDBPyConnection) -> tuple[int, int, datetime] | None
     return int(number), int(commit), at
 
 
-def pico_to_usd(pico: Sequence[int]) -> pa.Array:
-    """Return whole pico-USD as decimals, shape (n,). Unit: USD."""
-    return pa.array(pico, pa.decimal128(38, 0)).view(COST)
-
-
 def _totals_table(totals: dict[str, dict[int, PartitionTotals]]) -> pa.Table:
     each = [(topic, partition, total) for topic, group in totals.items() for partition, total in group.items()]
     columns = {
@@ -295,40 +266,9 @@ def _totals_table(totals: dict[str, dict[int, PartitionTotals]]) -> pa.Table:
         "kafka_partition": [partition for _, partition, _ in each],
         **{
             name: [getattr(total, name.removesuffix("_offsets")) for _, _, total in each]
-            for name in PARTITION_TOTALS.names[2:-1]
+            for name in PARTITION_TOTALS.names[2:-2]
         },
         "list_cost": pico_to_usd([total.list_cost_pico_usd for _, _, total in each]),
+        "contracted_cost": pico_to_usd([total.contracted_cost_pico_usd for _, _, total in each]),
     }
     return pa.table(columns, schema=PARTITION_TOTALS)
-
-
-def _make_book(connection: DuckDBPyConnection) -> None:
-    with _transaction(connection):
-        connection.execute("create schema if not exists book")
-        for name, schema in (("lake_files", LAKE_FILES), ("partition_totals", PARTITION_TOTALS)):
-            connection.register("shape", schema.empty_table())
-            connection.execute(f"create table if not exists book.{name} as select * from shape")
-            connection.unregister("shape")
-        connection.execute(
-            """
-            create table if not exists book.progress as
-            select
-                0::bigint as taken_commit,
-                0::bigint as built_commit,
-                0::bigint as build_number,
-                '' as project_digest,
-                true as whole,
-                false as remake
-            """
-        )
-
-
-@contextmanager
-def _transaction(connection: DuckDBPyConnection) -> Iterator[None]:
-    connection.execute("begin")
-    try:
-        yield
-    except BaseException:
-        connection.execute("rollback")
-        raise
-    connection.execute("commit")

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from tollbook.lake.manifest import newest_commit
+from tollbook.lake.ratings import newest_rating
 from tollbook.settings import Settings
 from tollbook.warehouse.lock import unless_building
 from tollbook.warehouse.publish import PUBLISHED, current_version
@@ -21,9 +22,12 @@ class WarehouseStatus:
 
     Attributes:
         lake_commit: Newest commit of the lake; 0 for none.
+        lake_rating: Newest rating of the lake, as `prices rerate` writes them; 0 for none.
         built_commit: Newest commit that the ledger marts hold; None while a build is at work.
+        built_rating: Newest rating that they hold; None while a build is at work.
         published_version: File that readers open; None when nothing is published.
         published_commit: Newest commit that it holds.
+        published_rating: Newest rating that it holds.
         built_at: When it was made, UTC.
         current: Whether readers see everything that the lake holds.
         balanced: Whether every hand-over of the published book gives out what it took in; None for no book.
@@ -31,9 +35,12 @@ class WarehouseStatus:
     """
 
     lake_commit: int
+    lake_rating: int
     built_commit: int | None
+    built_rating: int | None
     published_version: str | None
     published_commit: int | None
+    published_rating: int | None
     built_at: datetime | None
     current: bool
     balanced: bool | None
@@ -52,30 +59,37 @@ class WarehouseStatus:
 def warehouse_status(settings: Settings) -> WarehouseStatus:
     """Return how the warehouse stands. It never waits for a build and never hinders one for longer than a look."""
     folder = WarehouseFolder.of(settings)
-    lake_commit = newest_commit(settings.lake)
-    built: int | None = 0
+    lake_commit, lake_rating = newest_commit(settings.lake), newest_rating(settings.lake)
+    built: tuple[int | None, int | None] = 0, 0
     with unless_building(folder) as building:
         if building is not None:
-            built = None
+            built = None, None
         elif folder.ledger.exists():
             with open_ledger(folder) as ledger:
-                built = read_progress(ledger).built_commit
+                progress = read_progress(ledger)
+                built = progress.built_commit, progress.built_rating
     version = current_version(settings.serve)
     if version is None:
-        return WarehouseStatus(lake_commit, built, None, None, None, False, None, building)
+        return WarehouseStatus(lake_commit, lake_rating, *built, None, None, None, None, False, None, building)
     with duckdb.connect((settings.serve / PUBLISHED).resolve(), read_only=True) as published:
         published.execute("set TimeZone = 'UTC'")
-        commit, at = published.execute("select built_commit, built_at from audit.publication").fetchall()[0]
+        answer = published.execute("from audit.publication")
+        stamp = dict(zip((column[0] for column in answer.description), answer.fetchall()[0], strict=True))
+        # A file from before ratings holds none.
+        commit, rating = stamp["built_commit"], stamp.get("built_rating", 0)
         ((differences,),) = published.execute(
             "select count(*) from audit.fct_ledger_balance where difference <> 0"
         ).fetchall()
     return WarehouseStatus(
         lake_commit=lake_commit,
-        built_commit=built,
+        lake_rating=lake_rating,
+        built_commit=built[0],
+        built_rating=built[1],
         published_version=version,
         published_commit=commit,
-        built_at=at,
-        current=commit == lake_commit,
+        published_rating=rating,
+        built_at=stamp["built_at"],
+        current=(commit, rating) == (lake_commit, lake_rating),
         balanced=differences == 0,
         building=building,
     )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from tollbook.errors import CommitConflictError, CorruptManifestError
@@ -74,43 +71,6 @@ def test_nothing_is_left_of_a_refused_commit(tmp_path: Path) -> None:
     with pytest.raises(CommitConflictError):
         commit(tmp_path, _manifest(1, "two"))
     assert [path.name for path in (tmp_path / "commits").iterdir()] == [manifest_path(tmp_path, 1).name]
-
-
-RACE = """
-import sys
-from pathlib import Path
-import msgspec
-from tollbook.errors import CommitConflictError
-from tollbook.lake.manifest import Manifest, commit
-
-manifest = msgspec.json.decode(sys.argv[2], type=Manifest)
-sys.stdin.readline()
-try:
-    commit(Path(sys.argv[1]), manifest)
-except CommitConflictError:
-    sys.exit(1)
-"""
-
-
-def test_of_many_writers_at_once_exactly_one_wins(tmp_path: Path) -> None:
-    """The link is the only thing that decides."""
-    manifests = [_manifest(1, f"writer {number}") for number in range(8)]
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACE, str(tmp_path), msgspec.json.encode(manifest).decode()], stdin=subprocess.PIPE
-        )
-        for manifest in manifests
-    ]
-    for writer in writers:
-        assert writer.stdin is not None
-        writer.stdin.write(b"go\n")
-        writer.stdin.flush()
-    codes = [writer.wait(timeout=60) for writer in writers]
-    for writer in writers:
-        assert writer.stdin is not None
-        writer.stdin.close()
-    assert sorted(codes) == [0] + [1] * 7
-    assert read_commit(tmp_path, 1).writer == f"writer {codes.index(0)}"
 
 
 def test_a_hole_in_the_chain_is_an_error(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from tollbook.broker.connect import admin
 from tollbook.errors import LakeLockedError, LakeWriteError, MisuseError, OffsetGapError
 from tollbook.lake.lock import writer_lock
 from tollbook.lake.manifest import commits_after, newest
+from tollbook.rating import store
 from tollbook.settings import Settings
 from tollbook.stream.meter import MeterOptions, MeterProgress, run_meter
 
@@ -104,6 +105,68 @@ def test_events_are_priced_attributed_and_committed(settings: Settings, new_topi
     assert sum(entry.list_cost_pico_usd for entry in usage) == 2 * 4_800_000_000
     assert sum(entry.unpriced_events for entry in usage) == 1
     assert {entry.event_date for entry in usage} == {"2026-06-01", "2026-06-02"}
+
+
+def test_a_commit_is_priced_by_one_recorded_book_and_the_next_by_that_of_its_day(
+    settings: Settings, new_topic: Callable[..., str]
+) -> None:
+    """Every amount leads back to its prices, those that held before a file was changed too."""
+    topic = new_topic()
+    _send(settings, topic, [_event("a")])
+    _meter(settings, topic)
+    settings.price_overlays.mkdir(parents=True)
+    (settings.price_overlays / "own.yml").write_text(
+        """{price_overlay: 1, name: own, entries: [{entry_id: a, provider: anthropic, model: claude-opus-4-5,
+        rates: {output_tokens: "50"}, known_from: 2026-06-01T00:00:00Z, source: s}]}"""
+    )
+    _send(settings, topic, [_event("b"), _event("c")])
+    _meter(settings, topic)
+    _meter(settings, topic)
+    first, second = store.versions(settings.lake)
+    # 100 output tokens at 50 instead of 25 USD a million are 0.0025 more.
+    dearer = COST + Decimal("0.0025")
+    rows = _query(settings, "usage", "event_id, list_cost, catalogue_version", "order by 1")
+    assert rows == [("a", COST, first.version), ("b", dearer, second.version), ("c", dearer, second.version)]
+    assert [manifest.catalogue_version for manifest in commits_after(settings.lake, 0)] == [
+        first.version,
+        second.version,
+    ]
+    assert store.read_book(settings.lake, first).version == first.version
+
+
+def test_contracts_exchange_rates_and_the_policy_of_the_home_price_what_the_meter_reads(
+    settings: Settings, new_topic: Callable[..., str]
+) -> None:
+    """Negotiated prices and the providers' own figures reach the lake, with their sums in the manifest."""
+    topic = new_topic()
+    settings.contracts.mkdir(parents=True)
+    (settings.contracts / "a.yml").write_text(
+        """{contract: 1, contract_id: tenth-off, provider: anthropic, currency: USD, valid_from: 2026-06-02,
+        known_from: 2026-01-01T00:00:00Z, author: a, reason: r, terms: [{term_id: t, discount: {percent: "10"}}]}"""
+    )
+    settings.exchange_rates.write_text(
+        """{exchange_rates: 1, rates: [{currency: EUR, usd: "1.25", valid_from: 2026-06-01T00:00:00Z, source: s}]}"""
+    )
+    settings.cost_policy.write_text("{cost_policy: 1, providers: {openai: provider_reported}}")
+    told = {"provider_cost": "0.02", "provider_cost_currency": "EUR"}
+    by_contract = {"occurred_at": "2026-06-02T00:00:00Z"}
+    sent = [_event("a"), _event("b", **by_contract), _event("c", model="no-such", **told)]
+    _send(settings, topic, [*sent, _event("d", provider="openai", model="gpt-4o", **told)])
+    _meter(settings, topic)
+    columns = "event_id, list_cost, contracted_cost, contract_id, cost_basis, rated_list_cost is not null"
+    reported = Decimal("0.025")
+    # Ten percent off 0.0048 USD; 0.02 EUR at 1.25.
+    assert _query(settings, "usage", columns, "order by 1") == [
+        ("a", COST, COST, None, "rated", False),
+        ("b", COST, Decimal("0.00432"), "tenth-off", "rated", False),
+        ("c", reported, reported, None, "provider_reported", False),
+        ("d", reported, reported, None, "provider_reported", True),
+    ]
+    manifest = newest(settings.lake)
+    assert manifest is not None
+    expected = 4_800_000_000 + 4_320_000_000 + 2 * 25_000_000_000
+    assert sum(entry.contracted_cost_pico_usd for entry in manifest.files) == expected
+    assert sum(each.contracted_cost_pico_usd for each in manifest.totals[topic].values()) == expected
 
 
 def test_live_sums_are_by_minute_and_count_a_repeat_once(settings: Settings, new_topic: Callable[..., str]) -> None:
@@ -335,6 +398,7 @@ def test_killed_at_random_moments_the_book_is_the_same(settings: Settings, new_t
     assert _query(settings, "rejects", "count(*), count(distinct reject_id)") == [(120, 120)]
     assert _query(settings, "usage_minute", "sum(calls)::int, sum(list_cost)") == [(5880, 5880 * COST)]
     named = {path for table in ("usage", "usage_minute", "rejects", "unparsed") for path in _files(settings, table)}
+    named |= {str(settings.lake / file.path) for entry in store.versions(settings.lake) for file in entry.files}
     there = {str(path) for path in settings.lake.rglob("*") if path.suffix in {".parquet", ".tmp"}}
     assert there == named
 

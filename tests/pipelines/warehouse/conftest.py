@@ -51,6 +51,7 @@ def usage_row(event_id: str, day: str = "2026-06-01", **fields: Any) -> Row:
         "owner_business_unit": "products",
         "stream_repeat": False,
     } | fields
+    row.setdefault("contracted_cost", row["list_cost"])
     if row["list_cost"] is None and row["action"] != "void":
         row["cost_basis"], row["unpriced_reason"] = "unpriced", "unknown_model"
     if "uncached_input_tokens" not in fields and row["input_tokens"] is not None:
@@ -122,6 +123,7 @@ class LakeBuilder:
         total.input_tokens += sum(file.input_tokens for file in files)
         total.output_tokens += sum(file.output_tokens for file in files)
         total.list_cost_pico_usd += sum(file.list_cost_pico_usd for file in files)
+        total.contracted_cost_pico_usd += sum(file.contracted_cost_pico_usd for file in files)
         manifest = Manifest(
             commit=number,
             epoch=EPOCH,
@@ -179,6 +181,7 @@ class LakeBuilder:
             input_tokens=sum(row["input_tokens"] or 0 for row in rows),
             output_tokens=sum(row["output_tokens"] or 0 for row in rows),
             list_cost_pico_usd=sum(int((row["list_cost"] or Decimal(0)).scaleb(12)) for row in rows),
+            contracted_cost_pico_usd=sum(int((row["contracted_cost"] or Decimal(0)).scaleb(12)) for row in rows),
             unpriced_events=sum(row["cost_basis"] == "unpriced" for row in rows),
             stream_repeats=sum(row["stream_repeat"] for row in rows),
         )

@@ -62,6 +62,37 @@ def test_first_build_charges_every_call_to_its_team_and_workflow(lake: LakeBuild
     assert lake.query(f"{offsets} from audit.fct_kafka_offsets") == [(0, 6, 5, 3, 2, 1)]
 
 
+def test_marts_add_up_contracted_costs_beside_list_costs(lake: LakeBuilder, event: Any) -> None:
+    """Negotiated prices are what teams are charged; the list cost beside shows what they saved."""
+    lake.commit(
+        [
+            event("a", list_cost=Decimal("0.003"), contracted_cost=Decimal("0.002"), contract_id="c-1"),
+            event("b", list_cost=Decimal("0.001")),
+            event("c", list_cost=Decimal("0.005"), cost_basis="provider_reported", rated_list_cost=Decimal("0.004")),
+            event("d", list_cost=None),
+        ]
+    )
+
+    build(lake.settings)
+
+    costs = "list_cost, contracted_cost, effective_cost, unpriced_calls"
+    expected = (Decimal("0.009"), Decimal("0.008"), Decimal("0.008"), 1)
+    for mart in ("finance.fct_chargeback_by_team", "engineering.fct_usage_daily", "engineering.fct_tasks"):
+        assert lake.query(f"select {costs} from {mart}") == [expected], mart
+    assert lake.query(
+        "select cost_basis, calls, list_cost, contracted_cost from audit.fct_cost_basis_daily order by 1"
+    ) == [
+        ("provider_reported", 1, Decimal("0.005"), Decimal("0.005")),
+        ("rated", 2, Decimal("0.004"), Decimal("0.003")),
+        ("unpriced", 1, None, None),
+    ]
+    balance = """
+        select hand_over, amount_in, amount_out from audit.fct_ledger_balance
+        where measure = 'contracted_cost' and scope = 'all' and hand_over = 'tellings_to_calls'
+    """
+    assert lake.query(balance) == [("tellings_to_calls", Decimal("0.008"), Decimal("0.008"))]
+
+
 def test_unpriced_usage_has_no_cost_and_is_counted_beside(lake: LakeBuilder, event: Any) -> None:
     """Unknown is null and never zero; a sum that leaves calls out says how many and how large (pitfall 3)."""
     lake.commit([event("a", list_cost=None), event("b"), event("c", "2026-06-02", list_cost=None, model="new")])

@@ -109,9 +109,10 @@ def test_difference_from_the_manifest_names_measure_expected_and_came(lake: Lake
     findings = refused(
         lake,
         retell(lake, manifest, input_tokens=201, list_cost_pico_usd=999_999_999, unpriced_events=0, stream_repeats=1),
-    )
+    ) + refused(lake, retell(lake, manifest, contracted_cost_pico_usd=1_000_000_001))
 
     assert sorted(finding.split(": ", 2)[2] for finding in findings) == [
+        "contracted_cost_pico_usd 1000000001, came 1000000000",
         "input_tokens 201, came 200",
         "list_cost_pico_usd 999999999, came 1000000000",
         "stream_repeats 1, came 0",
@@ -145,6 +146,10 @@ def test_count_of_rows_differs(lake: LakeBuilder, event: Any) -> None:
         ({"cost_basis": "unpriced"}, "rows_whose_cost_belies_its_basis"),
         ({"cost_basis": None}, "rows_whose_cost_belies_its_basis"),
         ({"list_cost": None}, "rows_whose_cost_belies_its_basis"),
+        ({"contracted_cost": Decimal("-0.001"), "contract_id": "c"}, "rows_with_negative_cost"),
+        ({"contracted_cost": None}, "rows_whose_contracted_cost_belies_its_contract"),
+        ({"contracted_cost": Decimal("0.0009")}, "rows_whose_contracted_cost_belies_its_contract"),
+        ({"rated_list_cost": Decimal("0.001")}, "rows_whose_contracted_cost_belies_its_contract"),
     ],
 )
 def test_wrong_row_is_counted_under_its_measure(

@@ -2,7 +2,7 @@
 
 with tellings as (
 
-    select * from {{ ref('stg_lake__usage') }}
+    select * from {{ ref('int_tellings_rated') }}
 
 ),
 
@@ -49,6 +49,7 @@ measured as (
         coalesce(provider, 'unknown') as provider,
         coalesce(model, 'unknown') as model,
         coalesce(service_tier, 'default') as service_tier,
+        billing_account_id,
         coalesce(environment, 'unknown') as environment,
         coalesce(inference_path, 'unknown') as inference_path,
         coalesce(purpose, 'unknown') as purpose,
@@ -65,7 +66,18 @@ measured as (
         output_tokens,
         reasoning_tokens,
         {{ known_sum('input_tokens', 'output_tokens') }} as total_tokens,
-        list_cost
+        {# Beside the counts that marts show, which join some of them. -#}
+        struct_pack(
+            {%- for unit in token_units() %}
+            {{ unit }} := {{ unit }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        ) as token_units,
+        tool_calls,
+        other_units,
+        list_cost,
+        contracted_cost,
+        contract_id,
+        sku_price_id
 
     from standing
 
@@ -77,9 +89,9 @@ select
     1 as calls,
     case when list_cost is null then 1 else 0 end as unpriced_calls,
     case when list_cost is null then total_tokens else 0 end as unpriced_tokens,
-    -- Until a contract says otherwise a call costs its list price; no invoice is known, so what was billed is not.
-    list_cost as contracted_cost,
-    list_cost as effective_cost,
+    -- What a call costs by itself: commitments and credits of a whole period are charges apart. No invoice is known,
+    -- so what was billed is not.
+    contracted_cost as effective_cost,
     cast(null as decimal(38, 12)) as billed_cost
 
 from measured

@@ -10,7 +10,7 @@
 
 with tellings as (
 
-    select * from {{ ref('stg_lake__usage') }}
+    select * from {{ ref('int_tellings_rated') }}
 
 ),
 
@@ -25,9 +25,14 @@ tellings_with_state as (
     select
         tellings.event_date,
         coalesce(tellings_resolved.telling_state, 'standing') as telling_state,
+        coalesce(tellings.catalogue_version, 'unknown') as catalogue_version,
+        tellings.rating_sequence,
         tellings.input_tokens,
         tellings.output_tokens,
-        tellings.list_cost
+        tellings.list_cost,
+        tellings.contracted_cost,
+        tellings.metered_list_cost,
+        tellings.metered_contracted_cost
 
     from tellings
 
@@ -40,10 +45,15 @@ tellings_with_state as (
 select
     event_date,
     telling_state,
+    catalogue_version,
+    rating_sequence,
     count(*) as tellings,
     cast(sum(input_tokens) as bigint) as input_tokens,
     cast(sum(output_tokens) as bigint) as output_tokens,
-    cast(sum(list_cost) as decimal(38, 12)) as list_cost
+    cast(sum(list_cost) as decimal(38, 12)) as list_cost,
+    cast(sum(contracted_cost) as decimal(38, 12)) as contracted_cost,
+    cast(sum(metered_list_cost) as decimal(38, 12)) as metered_list_cost,
+    cast(sum(metered_contracted_cost) as decimal(38, 12)) as metered_contracted_cost
 
 from tellings_with_state
 

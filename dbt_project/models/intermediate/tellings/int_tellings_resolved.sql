@@ -5,7 +5,7 @@ with planned as (
     select
         *,
         true as is_planned
-    from {{ ref('stg_lake__usage') }}
+    from {{ ref('int_tellings_rated') }}
 
 ),
 
@@ -14,7 +14,7 @@ elsewhere as (
     select
         *,
         false as is_planned
-    from {{ ref('stg_lake__usage_elsewhere') }}
+    from {{ ref('int_tellings_elsewhere_rated') }}
 
 ),
 

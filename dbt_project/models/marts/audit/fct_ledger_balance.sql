@@ -9,14 +9,15 @@
 {#- Each hand-over: its scopes, what goes in, what comes out, and of that what is listed and goes no further. -#}
 {%- set calls = {
     'records': 'calls', 'input_tokens': 'input_tokens', 'output_tokens': 'output_tokens', 'list_cost': 'list_cost',
+    'contracted_cost': 'contracted_cost',
 } %}
 {%- set told = {
     'records': 'told_rows', 'input_tokens': 'told_input_tokens', 'output_tokens': 'told_output_tokens',
-    'list_cost': 'told_list_cost',
+    'list_cost': 'told_list_cost', 'contracted_cost': 'told_contracted_cost',
 } %}
 {%- set held = {
     'records': 'held_rows', 'input_tokens': 'held_input_tokens', 'output_tokens': 'held_output_tokens',
-    'list_cost': 'held_list_cost',
+    'list_cost': 'held_list_cost', 'contracted_cost': 'held_contracted_cost',
 } %}
 {%- set live = {
     'records': 'live_calls', 'input_tokens': 'live_input_tokens', 'output_tokens': 'live_output_tokens',
@@ -24,9 +25,16 @@
 } %}
 {%- set tellings = {
     'records': 'tellings', 'input_tokens': 'input_tokens', 'output_tokens': 'output_tokens', 'list_cost': 'list_cost',
+    'contracted_cost': 'contracted_cost',
+} %}
+{#- As the tellings were metered, before any rerate. -#}
+{%- set metered = {
+    'records': 'tellings', 'input_tokens': 'input_tokens', 'output_tokens': 'output_tokens',
+    'list_cost': 'metered_list_cost', 'contracted_cost': 'metered_contracted_cost',
 } %}
 {%- set usage_rows = {
     'records': 'usage_rows', 'input_tokens': 'input_tokens', 'output_tokens': 'output_tokens', 'list_cost': 'list_cost',
+    'contracted_cost': 'contracted_cost',
 } %}
 {%- set no_record = 'tombstones + control_offsets + aborted_offsets + missing_offsets' %}
 {%- set accepted = "telling_state in ('standing', 'superseded', 'voided')" %}
@@ -64,8 +72,15 @@
     ]),
     ('files_to_tellings', by_date, [
         ('in', 'usage_files', held),
-        ('out', 'telling_days', tellings, accepted),
-        ('listed', 'telling_days', tellings, quarantined),
+        ('out', 'telling_days', metered, accepted),
+        ('listed', 'telling_days', metered, quarantined),
+    ]),
+    ('ratings', by_date, [
+        ('in', 'telling_days', {'list_cost': 'metered_list_cost', 'contracted_cost': 'metered_contracted_cost'}),
+        ('in', 'rating_files', {
+            'list_cost': 'told_list_cost_difference', 'contracted_cost': 'told_contracted_cost_difference',
+        }),
+        ('out', 'telling_days', {'list_cost': 'list_cost', 'contracted_cost': 'contracted_cost'}),
     ]),
     ('tellings_to_calls', by_date, [
         ('in', 'telling_days', tellings, accepted),
@@ -85,6 +100,10 @@
         ('in', 'usage_days', calls),
         ('out', 'usage_daily', calls),
     ]),
+    ('calls_to_cost_basis_daily', by_date, [
+        ('in', 'usage_days', calls),
+        ('out', 'cost_basis_daily', calls),
+    ]),
     ('calls_to_chargeback_by_team', by_period, [
         ('in', 'usage_days', calls),
         ('out', 'chargeback_by_team', calls),
@@ -92,6 +111,14 @@
     ('calls_to_chargeback_by_workflow', by_period, [
         ('in', 'usage_days', calls),
         ('out', 'chargeback_by_workflow', calls),
+    ]),
+    ('calls_to_account_days', by_date, [
+        ('in', 'usage_days', {'records': 'calls', 'list_cost': 'list_cost', 'contracted_cost': 'contracted_cost'}),
+        ('out', 'account_days', {'records': 'calls', 'list_cost': 'list_cost', 'contracted_cost': 'contracted_cost'}),
+    ]),
+    ('charge_log_to_charges', whole, [
+        ('in', 'charge_scopes', {'records': 'charges', 'contracted_cost': 'contracted_cost'}),
+        ('out', 'period_charges', {'records': '1', 'contracted_cost': 'contracted_cost'}),
     ]),
 ] %}
 
@@ -104,6 +131,12 @@ with partition_totals as (
 lake_files as (
 
     select * from {{ ref('stg_book__lake_files') }}
+
+),
+
+rating_files as (
+
+    select * from {{ ref('stg_book__rating_files') }}
 
 ),
 
@@ -146,6 +179,15 @@ usage_daily as (
 
 ),
 
+cost_basis_daily as (
+
+    select
+        *,
+        usage_date as event_date
+    from {{ ref('fct_cost_basis_daily') }}
+
+),
+
 tasks as (
 
     select * from {{ ref('fct_tasks') }}
@@ -155,6 +197,27 @@ tasks as (
 chargeback_by_team as (
 
     select * from {{ ref('fct_chargeback_by_team') }}
+
+),
+
+account_days as (
+
+    select
+        *,
+        usage_date as event_date
+    from {{ ref('int_account_days_summed') }}
+
+),
+
+charge_scopes as (
+
+    select * from {{ ref('int_charge_scopes_told') }}
+
+),
+
+period_charges as (
+
+    select * from {{ ref('fct_period_charges') }}
 
 ),
 
@@ -219,11 +282,14 @@ amounts as (
             when 'input_tokens' then sides.input_tokens
             when 'output_tokens' then sides.output_tokens
             when 'list_cost' then sides.list_cost
+            when 'contracted_cost' then sides.contracted_cost
         end as amount
 
     from sides
 
-    cross join (values ('records'), ('input_tokens'), ('output_tokens'), ('list_cost')) as measures (measure)
+    cross join (
+        values ('records'), ('input_tokens'), ('output_tokens'), ('list_cost'), ('contracted_cost')
+    ) as measures (measure)
 
 ),
 

@@ -22,11 +22,14 @@ select
     event_date,
     telling_state,
     telling_state in ('standing', 'superseded', 'voided') as is_accepted,
-    tellings,
-    input_tokens,
-    output_tokens,
-    list_cost
+    cast(sum(tellings) as bigint) as tellings,
+    cast(sum(input_tokens) as bigint) as input_tokens,
+    cast(sum(output_tokens) as bigint) as output_tokens,
+    cast(sum(list_cost) as decimal(38, 12)) as list_cost,
+    cast(sum(contracted_cost) as decimal(38, 12)) as contracted_cost
 
 from telling_days
 
 {{ planned_dates_only('event_date') }}
+
+group by all

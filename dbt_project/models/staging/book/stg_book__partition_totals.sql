@@ -18,6 +18,7 @@ select
     reject_rows,
     input_tokens,
     output_tokens,
-    list_cost
+    list_cost,
+    contracted_cost
 
 from source

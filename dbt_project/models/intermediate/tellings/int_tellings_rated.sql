@@ -1,0 +1,3 @@
+{{ config(materialized='view', database='scratch') }}
+
+{{ rate_tellings(ref('stg_lake__usage')) }}

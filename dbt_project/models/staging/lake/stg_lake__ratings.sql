@@ -1,0 +1,21 @@
+with source as (
+
+    select * from {{ source('lake', 'ratings') }}
+
+)
+
+select
+    topic,
+    "partition" as kafka_partition,
+    "offset" as kafka_offset,
+    event_date,
+    list_cost,
+    contracted_cost,
+    contract_id,
+    cost_basis,
+    unpriced_reason,
+    sku_price_id,
+    catalogue_version,
+    rating_sequence
+
+from source

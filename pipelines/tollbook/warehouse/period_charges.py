@@ -1,0 +1,156 @@
+"""The second pass of rating as a step of dbt's: totals from the warehouse, charges into the lake and back.
+
+The charges are those of the contracts in force and of all days of standing usage that they cover. What is computed
+again and comes out the same writes nothing, so a build may die and be repeated at any moment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from tollbook.lake.log import write_synced
+from tollbook.rating.book import PriceBook
+from tollbook.rating.contract_terms import Contract, PrepaidCredit
+from tollbook.rating.differences import amount
+from tollbook.rating.periods.assess import assess
+from tollbook.rating.periods.calendar import BillingPeriod
+from tollbook.rating.periods.charges import (
+    Scope,
+    ScopeEntry,
+    charge_table,
+    current_scopes,
+    newest_charges,
+    read_charges,
+    write_charges,
+)
+from tollbook.rating.periods.totals import TOTALS_SCHEMA
+from tollbook.rating.sources.contracts import NO_CONTRACTS, contracts_version, read_contracts
+from tollbook.settings import Settings
+from tollbook.warehouse.python_models import python_model
+from tollbook.warehouse.state import WarehouseFolder
+
+SCOPES_SCHEMA: Final = pa.schema(
+    [
+        ("contract_id", pa.string()),
+        ("term_id", pa.string()),
+        ("billing_period_start", pa.timestamp("us", "UTC")),
+        ("charge_sequence", pa.int64()),
+        ("charges", pa.int64()),
+        ("contracted_cost", pa.decimal128(38, 12)),
+        ("effective_cost", pa.decimal128(38, 12)),
+    ]
+)
+"""Charge scopes as the log tells them, one row a scope that has charges."""
+
+_RERATE: Final = "rerate_difference"
+
+
+def period_charges_of(totals: Any, session: Any) -> pa.Table:
+    """Compute the charges of all billing periods begun, write what changed to the lake, and return what holds.
+
+    Args:
+        totals: DuckDB relation of days of standing usage that has the columns of `TOTALS_SCHEMA`.
+        session: DuckDB connection of the build.
+
+    Returns:
+        `charge/v1`: every charge that holds, corrections among them.
+    """
+    with python_model(session) as settings:
+        folder = WarehouseFolder.of(settings)
+        now = datetime.fromisoformat(json.loads(folder.plan.read_text(encoding="utf-8"))["planned_at"])
+        contracts = _contracts(settings)
+        inputs = _inputs(settings, contracts, now)
+        charges, scopes = charge_table([]), _standing_scopes(settings.lake)
+        if contracts:
+            first = min(contract.valid_from for contract in contracts)
+            covered = totals.filter(f"usage_date >= date '{first}'").project(", ".join(TOTALS_SCHEMA.names))
+            book, table = PriceBook.load(settings), covered.to_arrow_table().cast(TOTALS_SCHEMA)
+            assessment = assess(table, contracts, book, now=now)
+            charges, scopes = assessment.charges, [*scopes, *assessment.scopes]
+        write_charges(settings.lake, charges, scopes=scopes)
+        number = newest_charges(settings.lake)
+        write_synced(_read_file(folder), json.dumps({"inputs": inputs, "charges": number}).encode())
+        return read_charges(settings.lake, number=number)
+
+
+def charge_scopes_told(session: Any) -> pa.Table:
+    """Return the scopes that the log of charges tells, up to the entry that `period_charges_of` read.
+
+    Returns:
+        `SCOPES_SCHEMA`.
+    """
+    with python_model(session) as settings:
+        held = json.loads(_read_file(WarehouseFolder.of(settings)).read_text(encoding="utf-8"))
+        told = [_told(each) for each in current_scopes(settings.lake, number=held["charges"])]
+        return pa.Table.from_pylist(told, schema=SCOPES_SCHEMA)
+
+
+def charges_are_current(settings: Settings, now: datetime) -> bool:
+    """Return whether the marts hold the charges of the contracts, prices and due dates as they are now.
+
+    Raises:
+        ReferenceDataError: A contract, or what it is priced by, has a fault.
+    """
+    contracts = _contracts(settings)
+    held = {"inputs": _inputs(settings, contracts, now), "charges": newest_charges(settings.lake)}
+    try:
+        return bool(json.loads(_read_file(WarehouseFolder.of(settings)).read_text(encoding="utf-8")) == held)
+    except FileNotFoundError:
+        return held == {"inputs": _inputs(settings, (), now), "charges": 0}
+
+
+def _contracts(settings: Settings) -> list[Contract]:
+    return [each for each in read_contracts(settings.contracts) if each.period_terms]
+
+
+def _inputs(settings: Settings, contracts: Sequence[Contract], now: datetime) -> str:
+    """Return a digest of all that decides charges, but for the usage."""
+    if not contracts:
+        return NO_CONTRACTS
+    today = now.astimezone(UTC).date()
+    due = {day for contract in contracts for day in _due_days(contract) if day is not None and day <= today}
+    dates = [BillingPeriod.of(today).start, *sorted(due)]
+    texts = (contracts_version(contracts), PriceBook.load(settings).version, *map(str, dates))
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _due_days(contract: Contract) -> Iterator[date | None]:
+    """Yield the days on which something of a contract falls due, billing periods aside."""
+    for term in contract.period_terms:
+        yield from (term.valid_from, term.valid_to)
+        if isinstance(term.body, PrepaidCredit):
+            yield from (term.body.purchased_on, term.body.expires_on)
+
+
+def _standing_scopes(lake: Path) -> list[Scope]:
+    """Return the scopes of earlier second passes: those that no contract makes any more have no charges."""
+    rows = read_charges(lake).select(["contract_id", "term_id", "billing_period_start", "charge_kind", "charge_class"])
+    return [
+        Scope(row["contract_id"], row["term_id"], row["billing_period_start"])
+        for row in rows.to_pylist()
+        if row["charge_class"] is None and row["charge_kind"] != _RERATE
+    ]
+
+
+def _told(entry: ScopeEntry) -> dict[str, Any]:
+    return {
+        "contract_id": entry.contract_id,
+        "term_id": entry.term_id,
+        "billing_period_start": entry.billing_period_start,
+        "charge_sequence": entry.charge_sequence,
+        "charges": entry.rows,
+        "contracted_cost": amount(entry.contracted_cost_pico_usd),
+        "effective_cost": amount(entry.effective_cost_pico_usd),
+    }
+
+
+def _read_file(folder: WarehouseFolder) -> Path:
+    """Return the file that says by what the charges in the marts were computed, and up to which entry they are read."""
+    return folder.plan.with_name("charges.json")
