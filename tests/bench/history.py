@@ -55,7 +55,7 @@ def day_rows(day: date, rows: int, first_offset: int) -> pa.Table:
     cost = told["pico"].combine_chunks().cast(pa.decimal128(19, 0)).view(pa.decimal128(18, 12))
     columns = []
     for field in usage_record_schema():
-        if field.name == "list_cost":
+        if field.name in {"list_cost", "contracted_cost"}:
             columns.append(cost)
         elif field.name in {"ingested_at", "kafka_timestamp"}:
             columns.append(told["occurred_at"].cast(field.type))
@@ -93,6 +93,7 @@ def add_day(lake: Path, day: date, rows: int) -> None:
             input_tokens=inputs,
             output_tokens=outputs,
             list_cost_pico_usd=pico,
+            contracted_cost_pico_usd=pico,
         )
         files = [entry, *_minutes(lake, part, number)]
         total.next_offset = end
@@ -101,6 +102,7 @@ def add_day(lake: Path, day: date, rows: int) -> None:
         total.input_tokens += inputs
         total.output_tokens += outputs
         total.list_cost_pico_usd += pico
+        total.contracted_cost_pico_usd += pico
         commit(
             lake,
             Manifest(

@@ -14,8 +14,11 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tollbook.broker import Broker
 from tollbook.broker.topics import ensure_topics
@@ -26,9 +29,14 @@ SHARED = ROOT.parent / "shared" / "bench"
 WORK = ROOT / ".bench"
 HERE = Path(__file__).resolve().parent
 MAPPING = ROOT / "schemas" / "examples" / "mappings" / "bench.mapping.yml"
-TOPIC = "llm.usage"
+TOPICS = {"llm.usage": "the peers' fields", "llm.usage.every_field": "every field"}
+"""Topic to what its events hold. The peers keep some fields of the workload; an organisation's ledger keeps them all."""
+NOT_KEPT_BY_PEERS = ("trace_id", "request_id", "streamed", "tags.sdk")
 PEER_PACKAGES = ("duckdb>=2", "pyarrow", "numpy", "confluent-kafka")
 PER_EVENT_SAMPLE = 20_000
+PRICING_PACKAGES = ("litellm", "tokencost", "genai-prices", "orjson")
+PRICING_SAMPLES = {"tokencost": 200_000, "genai_prices": 20_000, "litellm": 20_000}
+"""Library to the events it prices, one at a time: about a second of work."""
 
 
 def say(message: str) -> None:
@@ -52,14 +60,14 @@ def last_json(printed: str) -> dict[str, Any]:
     return line
 
 
-def make_peer_environment() -> Path:
-    """Return the Python of an environment of the peers' own: they follow newer engines than Tollbook pins."""
-    python = WORK / "peers-venv" / "bin" / "python"
+def make_peer_environment(name: str, packages: tuple[str, ...]) -> Path:
+    """Return the Python of an environment of some peers' own: they follow newer engines than Tollbook pins."""
+    python = WORK / name / "bin" / "python"
     if not python.exists():
-        say("making the peers' environment")
+        say(f"making the environment {name}")
         uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
         run([uv, "venv", "--quiet", "--python", sys.executable, str(python.parent.parent)])
-        run([uv, "pip", "install", "--quiet", "--python", str(python), *PEER_PACKAGES])
+        run([uv, "pip", "install", "--quiet", "--python", str(python), *packages])
     return python
 
 
@@ -78,11 +86,21 @@ def load_topics(python: Path, settings: Settings, workload: Path, peers: Path) -
     run(
         [str(python), "kafka_load.py", "--in", str(workload), "--bootstrap", str(settings.bootstrap_servers)], cwd=peers
     )
-    say("sending native events")
-    ensure_topics(settings, [TOPIC])
-    send = [sys.executable, "-m", "tollbook", "send", str(workload / "events.ndjson"), "--mapping", str(MAPPING)]
+    ensure_topics(settings, TOPICS)
     environment = {"TOLLBOOK_HOME": str(settings.home), "TOLLBOOK_BOOTSTRAP_SERVERS": str(settings.bootstrap_servers)}
-    run(send, environment=environment)
+    for (topic, held), mapping in zip(TOPICS.items(), (peers_mapping(), MAPPING), strict=True):
+        say(f"sending native events with {held}")
+        send = [sys.executable, "-m", "tollbook", "send", str(workload / "events.ndjson"), "--mapping", str(mapping)]
+        run([*send, "--topic", topic], environment=environment)
+
+
+def peers_mapping() -> Path:
+    """Return a mapping of the fields that the other engines keep: who stores less has less to do."""
+    told = yaml.safe_load(MAPPING.read_text(encoding="utf-8"))
+    told["fields"] = {name: each for name, each in told["fields"].items() if name not in NOT_KEPT_BY_PEERS}
+    path = WORK / "peers.mapping.yml"
+    path.write_text(yaml.safe_dump(told), encoding="utf-8")
+    return path
 
 
 def copy_peers(settings: Settings, pid: int) -> Path:
@@ -99,11 +117,11 @@ def copy_peers(settings: Settings, pid: int) -> Path:
     return peers
 
 
-def measure_tollbook(settings: Settings, workload: Path) -> dict[str, Any]:
-    """Return one run of the meter on a fresh lake."""
+def measure_tollbook(settings: Settings, workload: Path, topic: str) -> dict[str, Any]:
+    """Return one run of the meter over a topic on a fresh lake."""
     home = WORK / "home-run"
     shutil.rmtree(home, ignore_errors=True)
-    command = [sys.executable, str(HERE / "tollbook_meter.py"), "--home", str(home), "--topic", TOPIC]
+    command = [sys.executable, str(HERE / "tollbook_meter.py"), "--home", str(home), "--topic", topic]
     command += ["--bootstrap-servers", str(settings.bootstrap_servers)]
     measured = last_json(run(command, environment={"TOLLBOOK_BENCH_WORKLOAD": str(workload)}))
     truth = json.loads((workload / "truth.json").read_text())
@@ -134,11 +152,45 @@ def measure_per_event(settings: Settings, workload: Path) -> dict[str, Any]:
     return last_json(run(command, environment={"TOLLBOOK_BENCH_WORKLOAD": str(workload)})) | {"exact": None}
 
 
+def measure_rating(python: Path, workload: Path, rounds: int) -> dict[str, list[int]]:
+    """Return events per CPU-second of rating alone: Tollbook's by batch, the libraries' event by event, in turn."""
+    folder = WORK / "pricing"
+    folder.mkdir(exist_ok=True)
+    # The libraries would fetch newer price maps if they could; all of them price by what they were installed with.
+    alone = ["unshare", "--map-root-user", "--net"]
+    can_be_alone = shutil.which(alone[0]) and not subprocess.run([*alone, "true"], check=False).returncode
+    measured: dict[str, list[int]] = {}
+    for number in range(rounds):
+        ours = last_json(run([sys.executable, str(HERE / "rating.py"), "--events", str(workload / "events.ndjson")]))
+        say(f"round {number + 1}: rating: {ours}")
+        for kind, found in ours["rows"].items():
+            name = f"Tollbook, {kind}, {ours['models']:,} models, batches of {ours['batch_rows']:,}"
+            measured.setdefault(name, []).append(found["events_per_cpu_s"])
+        for library, sample in PRICING_SAMPLES.items():
+            command = [str(python), str(SHARED / "peer_pricing.py"), "--in", str(workload), "--lib", library]
+            command += ["--limit", str(sample)]
+            found = last_json(run([*(alone if can_be_alone else ()), *command], cwd=folder))
+            say(f"round {number + 1}: {library}: {found}")
+            measured.setdefault(f"{library}, an event at a time", []).append(found["events_per_cpu_s"])
+    return measured
+
+
+def rating_table(measured: dict[str, list[int]]) -> str:
+    """Return the medians of rating alone as a Markdown table, ratios to Tollbook at list prices."""
+    ours = statistics.median(next(iter(measured.values())))
+    lines = ["| rating alone | events per CPU-second (median, range) | Tollbook at list prices is |", "|---|---|---|"]
+    for name, speeds in measured.items():
+        middle = statistics.median(speeds)
+        ratio = f"{ours / middle:,.1f} times"
+        lines.append(f"| {name} | {middle:,.0f} ({min(speeds):,} to {max(speeds):,}) | {ratio} |")
+    return "\n".join(lines)
+
+
 def table(rows: dict[str, list[dict[str, Any]]]) -> str:
-    """Return the medians of all runs as a Markdown table, ratios to Tollbook."""
-    ours = statistics.median(run["events_per_cpu_s"] for run in rows["Tollbook"])
+    """Return the medians of all runs as a Markdown table, ratios to the first."""
+    ours = statistics.median(run["events_per_cpu_s"] for run in next(iter(rows.values())))
     lines = [
-        "| what | events | events per CPU-second (median, range) | Tollbook is | peak MiB | exact |",
+        "| what | events | events per CPU-second (median, range) | the first is | peak MiB | exact |",
         "|---|---|---|---|---|---|",
     ]
     for name, runs in rows.items():
@@ -161,12 +213,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-history", action="store_true", help="Leave out the builds after 30 and 300 days.")
+    parser.add_argument("--rating-only", action="store_true", help="Measure rating alone, without a broker.")
     arguments = parser.parse_args()
     if not SHARED.is_dir():
         sys.exit(f"expected the peers and their workload at {SHARED}; without them there is nothing to measure beside")
     WORK.mkdir(exist_ok=True)
-    python = make_peer_environment()
+    python = make_peer_environment("peers-venv", PEER_PACKAGES)
     workload = make_workload(python, arguments.events, arguments.seed)
+    pricing = make_peer_environment("pricing-venv", PRICING_PACKAGES)
+    rating = rating_table(measure_rating(pricing, workload, arguments.rounds))
+    if arguments.rating_only:
+        print(rating)
+        return
     shutil.rmtree(WORK / "home", ignore_errors=True)
     broker = Broker(Settings(home=WORK / "home"))
     status = broker.up(say)
@@ -175,7 +233,10 @@ def main() -> None:
         peers = copy_peers(settings, int(status.pid or 0))
         load_topics(python, settings, workload, peers)
         runs: dict[str, Callable[[], dict[str, Any]]] = {
-            "Tollbook": lambda: measure_tollbook(settings, workload),
+            **{
+                f"Tollbook, {held}": partial(measure_tollbook, settings, workload, topic)
+                for topic, held in TOPICS.items()
+            },
             "confluent-kafka into DuckDB": lambda: measure_duckdb(python, settings, workload, peers),
             "Beam, an event an element": lambda: measure_per_event(settings, workload),
         }
@@ -187,6 +248,7 @@ def main() -> None:
     finally:
         broker.down(say)
     print(table(measured))
+    print(f"\n{rating}")
     if not arguments.no_history:
         say("one more day of the warehouse after 30 and after 300 days of history")
         history = last_json(run([sys.executable, str(HERE / "history.py"), "--work", str(WORK)]))

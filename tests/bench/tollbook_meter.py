@@ -33,10 +33,10 @@ def main() -> None:
     settings = Settings(home=arguments.home.absolute(), bootstrap_servers=arguments.bootstrap_servers)
     workload.write_owners(settings.owners)
     # Prices and owners are loaded before the clock starts, as the peers' are.
-    workload.catalogue()
+    workload.book()
     owners_of(settings.owners)
     wall, cpu = time.perf_counter(), _cpu_seconds()
-    outcome = run_meter(MeterOptions(settings=settings, topics=(arguments.topic,), load_catalogue=workload.catalogue))
+    outcome = run_meter(MeterOptions(settings=settings, topics=(arguments.topic,), load_book=workload.book))
     wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu
     measured = {
         "events": outcome.read,

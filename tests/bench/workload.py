@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
+from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.prices import Price
 
@@ -30,10 +31,10 @@ def folder() -> Path:
 
 
 @lru_cache(maxsize=1)
-def catalogue() -> Catalogue:
-    """Return the workload's price table as a catalogue."""
+def book() -> PriceBook:
+    """Return the workload's price table as a price book."""
     rows = json.loads((folder() / "catalogue.json").read_text())
-    return Catalogue.from_rows((_price(row) for row in rows), version="bench")
+    return PriceBook.of(Catalogue.from_rows((_price(row) for row in rows), version="bench"))
 
 
 def _price(row: dict[str, object]) -> Price:
