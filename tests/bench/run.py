@@ -30,7 +30,7 @@ WORK = ROOT / ".bench"
 HERE = Path(__file__).resolve().parent
 MAPPING = ROOT / "schemas" / "examples" / "mappings" / "bench.mapping.yml"
 TOPICS = {"llm.usage": "the peers' fields", "llm.usage.every_field": "every field"}
-"""Topic to what its events hold. The peers keep some fields of the workload; an organisation's ledger keeps them all."""
+"""Topic to what its events hold. The peers keep some fields of the workload, a ledger keeps them all."""
 NOT_KEPT_BY_PEERS = ("trace_id", "request_id", "streamed", "tags.sdk")
 PEER_PACKAGES = ("duckdb>=2", "pyarrow", "numpy", "confluent-kafka")
 PER_EVENT_SAMPLE = 20_000
