@@ -163,7 +163,7 @@ class NativeDecoder:
                 rejected.append(self._reject(row, value, error, document))
                 continue
             for name in event.unknown:
-                _count(unknown, name, int(document[name] is not None))
+                _count(unknown, name, 1)
             read.append(event)
             kept.append(row)
         if not read:
@@ -174,7 +174,7 @@ class NativeDecoder:
             if any(name in event.fields for event in read)
         }
         flags = {
-            "unknown_fields": np.array([any(document_has for document_has in event.unknown) for event in read]),
+            "unknown_fields": np.array([bool(event.unknown) for event in read]),
             "provider_cost_rounded": np.array(["provider_cost_rounded" in event.flags for event in read]),
         }
         yield _Block(told, np.array(kept), flags)

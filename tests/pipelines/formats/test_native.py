@@ -279,6 +279,14 @@ def test_a_sample_is_flagged() -> None:
     assert (first["flags"], second["flags"]) == (["sampled"], None)
 
 
+def test_an_unknown_field_that_is_null_is_not_carried_on_either_path() -> None:
+    """Null is not told, whoever reads it: a record must not be flagged by the size of the batch it came in."""
+    null = _record(prompt=None)
+    assert _decode(null).events["flags"].to_pylist() == [None]
+    many = _decode(*[null] * 64)
+    assert (many.events["flags"].null_count, many.unknown_fields) == (64, {})
+
+
 FIELD_VALUES = st.one_of(
     st.none(),
     st.booleans(),
