@@ -133,14 +133,14 @@ class PriceEntry(Entry):
         return any(matches(pattern, model) for pattern in self.models)
 
     def rates_at(self, moment: time, above: int | None) -> dict[str, Fraction]:
-        """Return the rates it names for a time of day and requests above some input tokens."""
-        window = next((each.layer for each in self.windows if each.holds(moment)), None)
-        rates = {}
-        for key in self.keys:
-            layer = window if window is not None and key in window.keys else self.layer
-            rate = layer.rate(key, above)
-            if rate is not None:
-                rates[key] = rate
+        """Return the rates it names for a time of day and requests above some input tokens.
+
+        A rate that the part of the day names for longer requests alone is the entry's own for the others.
+        """
+        rates: dict[str, Fraction] = {}
+        for layer in (self.layer, *(each.layer for each in self.windows if each.holds(moment))):
+            told = ((key, layer.rate(key, above)) for key in layer.keys)
+            rates.update({key: rate for key, rate in told if rate is not None})
         return rates
 
 
