@@ -44,7 +44,8 @@ class PriceBook:
         list_prices: Published prices.
         contracted: The same with contract rates over them, complete; None without contracts.
         exchange: Dated rates to USD.
-        policy: Whose figure is charged where a provider told one of its own.
+        policy: Whose figure is charged where a provider told one of its own; its providers are named as the list prices
+            name them.
         version: Digest over all of it, which every event it priced bears as `catalogue_version`.
     """
 
@@ -55,6 +56,7 @@ class PriceBook:
     version: str = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "policy", self.policy.among(self.list_prices.provider))
         object.__setattr__(self, "version", self._version())
 
     @classmethod

@@ -17,7 +17,7 @@ from tollbook.rating.prices import ANY_ACCOUNT, Price
 from tollbook.rating.rates import Rates
 from tollbook.rating.reasons import UNKNOWN_MODEL, UNKNOWN_PROVIDER, UNKNOWN_SERVICE_TIER
 from tollbook.rating.schedule import Schedule, microseconds
-from tollbook.rating.spellings import spellings
+from tollbook.rating.spellings import hops, spellings
 from tollbook.rating.units import DEFAULT_TIER, Names, Units, load_names, load_units
 
 _DIGEST_DIGITS: Final = 8
@@ -181,6 +181,18 @@ class Catalogue:
             if found is not None:
                 return found
         return None
+
+    def billed_by(self, provider: str | None, model: str | None) -> tuple[str, ...]:
+        """Return who bills a call, and behind that, the nearest first, the gateways that passed it on.
+
+        Providers are named as the price list names them; a call of nobody is billed by nobody.
+        """
+        sellers = [seller for seller, _ in hops(self.names, provider or "", model or "")]
+        return tuple(self.provider(each) for each in reversed(sellers) if each)
+
+    def provider(self, told: str) -> str:
+        """Return the price list's name of a provider, by any of its names; one that it lacks in lower case."""
+        return self.lookup.provider(told) or self.names.provider(told)
 
     def knows(self, provider: str) -> bool:
         """Return whether there is a price list for a provider, or it passes calls on to those that have one."""

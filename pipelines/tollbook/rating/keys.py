@@ -38,10 +38,9 @@ class EventKeys:
         found = np.array([catalogue.group(*names) for names in asked] or [0], np.int64)
         return np.maximum(found, 0)[self.place], np.maximum(-found, 0).astype(np.uint8)[self.place]
 
-    @property
-    def providers(self) -> list[str | None]:
-        """The provider of each combination."""
-        return [names[0] for names in self.distinct]
+    def billed_by(self, catalogue: Catalogue) -> list[tuple[str, ...]]:
+        """Return who bills each combination, and the gateways that passed it on, as a catalogue names them."""
+        return [catalogue.billed_by(*names[:2]) for names in self.distinct]
 
 
 def read_keys(batch: pa.RecordBatch, *catalogues: Catalogue) -> EventKeys:

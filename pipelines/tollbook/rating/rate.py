@@ -135,7 +135,7 @@ def _catalogues(book: PriceBook) -> tuple[Catalogue, ...]:
 
 def _reported(costs: ProviderCosts, own: Rated, book: PriceBook, keys: EventKeys) -> Reported:
     """Return where the provider's own figure is charged, and where it would be but cannot."""
-    preferred = book.policy.prefers_reported(keys.providers)[keys.place]
+    preferred = book.policy.prefers_reported(keys.billed_by(book.list_prices))[keys.place]
     asked = costs.told & ~own.free & (own.reasons != VOID)
     unpriced = own.reasons > 0
     sound = costs.faults == 0

@@ -35,9 +35,7 @@ def spellings(names: Names, provider: str, model: str, knows: Callable[[str], bo
         model: Model in the event.
         knows: Whether a name is a provider's.
     """
-    provider, model = provider.strip(), model.strip()
-    while provider.lower() in names.gateways:
-        provider, _, model = model.removeprefix("@").partition("/")
+    *_, (provider, model) = hops(names, provider, model)
     seen: list[str] = []
     pending = [model] if provider else []
     while pending and len(seen) < _MOST_SPELLINGS:
@@ -46,6 +44,19 @@ def spellings(names: Names, provider: str, model: str, knows: Callable[[str], bo
             seen.append(spelling)
             yield provider, spelling
             pending += _shorter(names, provider, spelling, knows)
+
+
+def hops(names: Names, provider: str, model: str) -> Iterator[tuple[str, str]]:
+    """Yield who a call was sent to and the model there: each gateway that passed it on, last who bills.
+
+    Who bills is an empty text where a gateway's model does not tell.
+    """
+    provider, model = provider.strip(), model.strip()
+    while provider.lower() in names.gateways:
+        yield provider, model
+        head, slash, rest = model.removeprefix("@").partition("/")
+        provider, model = (head, rest) if slash else ("", head)
+    yield provider, model
 
 
 def _shorter(names: Names, provider: str, model: str, knows: Callable[[str], bool]) -> Iterator[str]:

@@ -176,6 +176,15 @@ def test_a_policy_prefers_the_providers_figure_and_keeps_ours_beside_it(rate_one
     assert rate_one(other, **CALL, provider_cost=Decimal(1), **IN_USD)["cost_basis"] == "rated"
 
 
+def test_a_policy_decides_by_who_bills_however_the_event_names_it(rate_one: RateOne) -> None:
+    """A call through LiteLLM is OpenAI's bill: its policy holds there too, as its price does."""
+    book = PriceBook.of(LIST_PRICES, policy=REPORTED)
+    for provider, model in (("openai", "m"), ("litellm", "openai/m"), ("OpenAI.chat", "m")):
+        told = {"provider": provider, "model": model, "provider_cost": Decimal("0.0031"), **IN_USD}
+        rated = rate_one(book, **CALL, **told)
+        assert (rated["cost_basis"], rated["list_cost_pico_usd"]) == ("provider_reported", 3_100_000_000)
+
+
 def test_a_told_zero_is_a_zero_and_an_untold_figure_is_not(rate_one: RateOne) -> None:
     """A provider that says a call was free has said so; one that says nothing has not (pitfall 10)."""
     free = rate_one(**CALL, **IN_USD | {"model": "unheard-of", "provider_cost": Decimal(0)})

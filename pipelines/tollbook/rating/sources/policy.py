@@ -7,7 +7,7 @@ provider that the policy names it can be the other way round. Both figures are k
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -59,13 +59,31 @@ class CostPolicy:
             return DEFAULT_POLICY
         return hashlib.sha256(repr((self.prefer, exceptions)).encode()).hexdigest()[:_DIGEST_DIGITS]
 
-    def prefers_reported(self, providers: Sequence[str | None]) -> npt.NDArray[np.bool_]:
-        """Return whether the provider's own figure is preferred to ours, for each of some providers."""
-        names = load_names()
+    def among(self, provider: Callable[[str], str]) -> CostPolicy:
+        """Return the policy with its providers named as a price list names them.
+
+        Raises:
+            ReferenceDataError: Two of its names mean one provider there, and it prefers different figures for them.
+        """
+        named: dict[str, str] = {}
+        for name, preference in self.providers.items():
+            if named.setdefault(provider(name), preference) != preference:
+                raise ReferenceDataError(
+                    f"cost policy: expected one preference for {provider(name)}, got two, one as {name!r}"
+                )
+        return CostPolicy(self.prefer, named)
+
+    def prefers_reported(self, billed_by: Sequence[Iterable[str]]) -> npt.NDArray[np.bool_]:
+        """Return whether the provider's own figure is preferred to ours, for each of some calls.
+
+        Args:
+            billed_by: For each call who bills it and, behind that, the gateways that passed it on, by the names that
+                the policy has. The first that the policy names decides: who bills goes before who passes on.
+        """
         return np.array(
             [
-                self.providers.get("" if name is None else names.provider(name), self.prefer) == PREFER_REPORTED
-                for name in providers
+                next((self.providers[name] for name in names if name in self.providers), self.prefer) == PREFER_REPORTED
+                for names in billed_by
             ],
             bool,
         )
