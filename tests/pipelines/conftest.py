@@ -17,7 +17,8 @@ from tollbook.settings import Settings
 
 VERSION = "tollbook-0000000007-c000000000042.duckdb"
 MARTS = {
-    "finance": ("fct_chargeback_by_team", "fct_chargeback_by_workflow"),
+    "finance": ("fct_chargeback_by_team", "fct_chargeback_by_workflow", "fct_period_charges"),
+    "insight": ("fct_price_index",),
     "engineering": ("fct_usage_daily", "fct_tasks"),
     "audit": ("fct_ledger_balance", "fct_kafka_offsets", "fct_tellings_daily"),
 }
