@@ -11,7 +11,7 @@ _MONTHS = 12
 
 @dataclass(frozen=True, slots=True, order=True)
 class BillingPeriod:
-    """The days of `[start, end)`."""
+    """The days of `[start, end)`; the last month that dates can tell lacks its last day."""
 
     start: date
     end: date
@@ -21,16 +21,14 @@ class BillingPeriod:
         """Return the billing period that a day lies in."""
         start = day.replace(day=1)
         years, month = divmod(start.month, _MONTHS)
+        if start.year + years > date.max.year:
+            return cls(start, date.max)
         return cls(start, date(start.year + years, month + 1, 1))
-
-    def following(self) -> BillingPeriod:
-        """Return the next one."""
-        return BillingPeriod.of(self.end)
 
 
 def billing_periods(first: date, beyond: date) -> Iterator[BillingPeriod]:
     """Yield the billing periods that the days of `[first, beyond)` lie in, in order."""
-    period = BillingPeriod.of(first)
-    while period.start < beyond and first < beyond:
+    while first < beyond:
+        period = BillingPeriod.of(first)
         yield period
-        period = period.following()
+        first = period.end

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from fractions import Fraction
+from itertools import groupby
 
 from tollbook.rating.contract_terms import TERM, CommittedUse, SpendCommitment, Step, Term
-from tollbook.rating.periods.calendar import BillingPeriod, billing_periods
+from tollbook.rating.periods.calendar import BillingPeriod
 from tollbook.rating.periods.lines import MILLION, PICO, Lines, Sums, last_day, percent
 from tollbook.rating.periods.totals import Amount, Usage
 from tollbook.rating.periods.volume import Stretch, applied, graduated, spend_of, tokens_of
@@ -17,7 +18,8 @@ def charge_committed_use(lines: Lines, usage: Usage, term: Term, body: Committed
     """Add the fee of a billing period, what it includes, and what goes beyond it at the overage rate.
 
     The fee is due when the period begins, whole. Of the tokens that the term reaches the first ones used are included;
-    what no token is billed for (tool calls, requests) is not.
+    what no token is billed for (tool calls, requests) is not. A token is included once: what a term before this one
+    includes neither uses up this one's quantity nor goes beyond it.
     """
     first, beyond = max(period.start, term.valid_from), min(period.end, term.valid_to or period.end)
     if not lines.begun(first):
@@ -36,7 +38,11 @@ def charge_committed_use(lines: Lines, usage: Usage, term: Term, body: Committed
     past = Step(Fraction(body.included_tokens), rate=body.overage_rate)
     parts = [part for part in usage.within(term, first, beyond) if part.tokens]
     steps = [past] if body.included_tokens == 0 else [included, past]
-    sums = applied(lines, list(graduated(parts, steps, tokens_of)))
+    shares = list(graduated(parts, steps, tokens_of))
+    sums = applied(lines, shares)
+    for share in shares:
+        if share.step is included:
+            share.part.tokens -= share.of_part * share.part.tokens
     unknown = usage.unknown_within(term, first, beyond)
     for (step, worth), each in sums.items():
         tokens = f"{round(each.tokens):,} tokens"
@@ -81,9 +87,9 @@ def _charge_span(lines: Lines, usage: Usage, term: Term, body: SpendCommitment, 
     parts = usage.within(term, first, beyond)
     if body.steps:
         shares = list(graduated(parts, body.steps, spend_of, PICO))
-        for period in billing_periods(first, beyond):
-            here = [share for share in shares if period.start <= share.part.day < period.end]
-            _discount(lines, usage, term, period, applied(lines, here))
+        # Shares are in order of days.
+        for period, here in groupby(shares, key=lambda share: BillingPeriod.of(share.part.day)):
+            _discount(lines, usage, term, period, applied(lines, list(here)))
     if not lines.begun(beyond):
         return
     spent: Amount = sum(part.payable for part in parts)

@@ -1,7 +1,8 @@
 """Prepaid credits: bought once, used up by usage in a stated order, and what is left when they expire.
 
 Contracted cost is what is payable: the purchase when it is made, and usage less what credit pays of it. Effective cost
-spreads the purchase over its use: credit that is drawn costs its share of the price, and what expires costs the rest.
+spreads the purchase over its use: credit that is drawn costs its share of the price, and what expires costs the rest,
+both at the exchange rate of the purchase, so that in USD too no more and no less is spread than was paid.
 """
 
 from __future__ import annotations
@@ -26,10 +27,9 @@ class _Credit:
     body: PrepaidCredit
     left: Amount
 
-    @property
-    def effective_share(self) -> Fraction:
-        """What one unit of credit cost."""
-        return self.body.price / self.body.amount
+    def paid_for(self, lines: Lines, amount: Amount) -> tuple[Amount, ExchangeRate | None]:
+        """Return what some of the credit cost, and the exchange rate at which it was bought."""
+        return amount * self.body.price / self.body.amount, lines.worth_on(self.body.purchased_on)
 
     def pays_on(self, day: date) -> bool:
         return self.body.purchased_on <= day and (self.body.expires_on is None or day < self.body.expires_on)
@@ -112,7 +112,7 @@ def _drawdown(
         -amount,
         charged=lines.days(period, credit.body.purchased_on, credit.body.expires_on, worth),
         worth=worth,
-        effective=-amount * (1 - credit.effective_share),
+        amortised=credit.paid_for(lines, amount),
         unknown=usage.unknown_within(credit.term, period.start, period.end),
     )
 
@@ -131,5 +131,5 @@ def _expiry(lines: Lines, credit: _Credit) -> None:
         charged=(last, expires),
         worth=lines.worth_on(last),
         contracted=0,
-        effective=credit.left * credit.effective_share,
+        amortised=credit.paid_for(lines, credit.left),
     )

@@ -99,6 +99,7 @@ class Lines:
         worth: ExchangeRate | None,
         effective: Amount | None = None,
         contracted: Amount | None = None,
+        amortised: tuple[Amount, ExchangeRate | None] = (0, None),
         served: tuple[date, date | None] | None = None,
         unknown: tuple[int, int] = (0, 0),
         tier_from: Amount | None = None,
@@ -116,6 +117,7 @@ class Lines:
             worth: Exchange rate; None for USD, and where none is known.
             effective: What counts as effective cost; by default `contracted`.
             contracted: What counts as contracted cost; by default `amount`.
+            amortised: What effective cost has besides, of a purchase at its own exchange rate.
             served: Days that a purchase serves, half-open.
             unknown: Calls and tokens that it leaves out because their cost is unknown.
             tier_from: Start of the step, tokens or pico-units of the contract's currency.
@@ -125,7 +127,8 @@ class Lines:
         contracted = amount if contracted is None else contracted
         effective = contracted if effective is None else effective
         currency = self.contract.currency
-        usd = Fraction(1) if currency == USD else None if worth is None else worth.usd
+        usd = self._usd(PICO, worth)
+        effective_usd, amortised_usd = self._usd(effective, worth), self._usd(*amortised)
         reach = term.reach
         accounts = self.contract.billing_accounts or ()
         model = reach.models[0] if len(reach.models) == 1 and "*" not in reach.models[0] else None
@@ -152,11 +155,11 @@ class Lines:
                 "consumed_quantity": None if tokens is None else _decimal(tokens * PICO),
                 "consumed_unit": None if tokens is None else TOKENS,
                 "list_cost": Decimal(0) if beside_usage else None,
-                "contracted_cost": None if usd is None else _decimal(contracted * usd),
-                "effective_cost": None if usd is None else _decimal(effective * usd),
+                "contracted_cost": _told(self._usd(contracted, worth)),
+                "effective_cost": _told(_sum(effective_usd, amortised_usd)),
                 "billing_currency": currency,
                 "billing_currency_amount": _decimal(amount),
-                "exchange_rate": None if usd is None else _decimal(usd * PICO),
+                "exchange_rate": _told(usd),
                 "exchange_rate_date": self._since(worth),
                 "unpriced_calls": unknown[0],
                 "unpriced_tokens": unknown[1],
@@ -167,6 +170,12 @@ class Lines:
     def said(self, amount: Amount) -> str:
         """Return an amount in pico-units of the contract's currency in words."""
         return f"{plain(amount)} {self.contract.currency}"
+
+    def _usd(self, amount: Amount, worth: ExchangeRate | None) -> Amount | None:
+        """Return an amount in USD; None where its exchange rate is not known. Nothing is nothing in any currency."""
+        if not amount or self.contract.currency == USD:
+            return amount
+        return None if worth is None else amount * worth.usd
 
     @staticmethod
     def _since(worth: ExchangeRate | None) -> date | None:
@@ -192,6 +201,14 @@ def _first_day(instant: datetime) -> date:
     """Return the first day that begins at an instant or after it."""
     day = instant.astimezone(UTC).date()
     return day if midnight(day) == instant else day + _DAY
+
+
+def _sum(one: Amount | None, other: Amount | None) -> Amount | None:
+    return None if one is None or other is None else one + other
+
+
+def _told(pico: Amount | None) -> Decimal | None:
+    return None if pico is None else _decimal(pico)
 
 
 def _decimal(pico: Amount) -> Decimal:

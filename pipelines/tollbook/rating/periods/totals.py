@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from tollbook.rating.book import PriceBook
 from tollbook.rating.contract_terms import USD, Contract, Term, midnight
-from tollbook.rating.periods.calendar import BillingPeriod, billing_periods
+from tollbook.rating.periods.calendar import BillingPeriod
 from tollbook.rating.prices import Price
 from tollbook.rating.rated import ESTIMATED, GATEWAY_CACHE_HIT, RATED
 from tollbook.rating.sources.contracted import agreed_rates
@@ -63,7 +63,7 @@ class Part:
         model: Model, as the price list names it; one of several that all terms treat alike.
         service_tier: Service tier, as the price list names it; the same.
         rate_key: Rate key that bills it, the same; None for what none bills, or where that is not known.
-        tokens: Tokens. What `rate_key` None holds has some only where `split` is False.
+        tokens: Tokens that no fee includes yet. What `rate_key` None holds has some only where `split` is False.
         payable: What is left to pay for it. Unit: a millionth of a millionth of the contract's currency.
         split: Whether the row it comes from could be cut by rate key.
     """
@@ -72,7 +72,7 @@ class Part:
     model: str
     service_tier: str
     rate_key: str | None
-    tokens: int
+    tokens: Amount
     payable: Amount
     split: bool
 
@@ -109,8 +109,8 @@ class Usage:
         covers = _Covered(term)
         return [
             part
-            for period in billing_periods(first, beyond)
-            for part in self._parts.get(period.start, ())
+            for start in _starts(self._parts, first, beyond)
+            for part in self._parts[start]
             if first <= part.day < beyond and term.reach.covers_key(part.rate_key) and covers(part)
         ]
 
@@ -118,15 +118,22 @@ class Usage:
         """Return calls and tokens that a term would reach if their cost, or their cut by rate key, were known."""
         covers = _Covered(term)
         calls = tokens = 0
-        for period in billing_periods(first, beyond):
-            for each in self._unpriced.get(period.start, ()):
+        for start in _starts(self._unpriced, first, beyond):
+            for each in self._unpriced[start]:
                 if first <= each.day < beyond and covers(each):
                     calls, tokens = calls + each.calls, tokens + each.tokens
-            if term.reach.rate_keys is not None:
-                for part in self._parts.get(period.start, ()):
+        if term.reach.rate_keys is not None:
+            for start in _starts(self._parts, first, beyond):
+                for part in self._parts[start]:
                     if not part.split and first <= part.day < beyond and covers(part):
-                        tokens += part.tokens
+                        tokens += round(part.tokens)
         return calls, tokens
+
+
+def _starts(periods: Iterable[date], first: date, beyond: date) -> list[date]:
+    """Return which billing periods have days of `[first, beyond)`, by their starts, in order."""
+    since = BillingPeriod.of(first).start
+    return sorted(start for start in periods if since <= start < beyond)
 
 
 class _Covered:

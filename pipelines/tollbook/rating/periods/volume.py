@@ -49,31 +49,40 @@ def graduated(parts: Sequence[Part], steps: Sequence[Step], measure: Measure, un
         measure: What is counted.
         unit: What one unit of a step's start is in units of `measure`.
     """
-    starts = [step.start * unit for step in steps]
     before: Amount = 0
     for _, members in groupby(parts, key=lambda part: part.day):
         day = list(members)
         total: Amount = sum(measure(part) for part in day)
         if not total:
             # Nothing that counts: tool calls among tokens are priced where the day before left off.
-            reached = [step for step, start in zip(steps, starts, strict=True) if start <= before]
-            yield from (Share(part, reached[-1], 1) for part in day)
+            step = _reached(steps, before, unit)
+            yield from (Share(part, step, 1) for part in day)
             continue
         after = before + total
+        # A day that gives back goes down the steps that those before it had climbed.
+        lower, upper = min(before, after), max(before, after)
         for place, step in enumerate(steps):
-            end = starts[place + 1] if place + 1 < len(steps) else after
-            inside = min(after, end) - max(before, starts[place])
+            start = step.start * unit if place else lower
+            end = steps[place + 1].start * unit if place + 1 < len(steps) else upper
+            inside = min(upper, end) - max(lower, start)
             if inside > 0:
-                of_day = 1 if inside == total else Fraction(inside) / total
+                of_day = 1 if inside == upper - lower else Fraction(inside) / (upper - lower)
                 yield from (Share(part, step, of_day) for part in day)
         before = after
 
 
 def whole_volume(parts: Sequence[Part], steps: Sequence[Step], measure: Measure, unit: int = 1) -> Iterator[Share]:
     """Yield parts as the one step that their total reaches has them whole."""
-    total = sum(measure(part) for part in parts)
-    reached = [step for step in steps if step.start * unit <= total]
-    yield from (Share(part, reached[-1], 1) for part in parts)
+    step = _reached(steps, sum(measure(part) for part in parts), unit)
+    yield from (Share(part, step, 1) for part in parts)
+
+
+def _reached(steps: Sequence[Step], total: Amount, unit: int) -> Step:
+    """Return the last step that begins at or before a total; the first one holds below zero too.
+
+    Rounding leaves a total a few picos below zero where terms take off all that tokens cost.
+    """
+    return next((step for step in reversed(steps) if step.start * unit <= total), steps[0])
 
 
 def change(share: Share) -> Amount:

@@ -18,3 +18,10 @@ def test_periods_of_a_span_are_those_its_days_lie_in() -> None:
     spans = [(period.start.month, period.end.month) for period in billing_periods(date(2026, 11, 30), date(2027, 2, 1))]
     assert spans == [(11, 12), (12, 1), (1, 2)]
     assert list(billing_periods(date(2026, 6, 1), date(2026, 6, 1))) == []
+
+
+def test_the_last_month_that_dates_can_tell_is_a_billing_period() -> None:
+    """People write 9999-12-31 where a contract has no end."""
+    last = BillingPeriod.of(date(9999, 12, 31))
+    assert last == BillingPeriod(date(9999, 12, 1), date(9999, 12, 31))
+    assert list(billing_periods(date(9999, 11, 30), date.max)) == [BillingPeriod.of(date(9999, 11, 1)), last]

@@ -15,6 +15,7 @@ from tollbook.rating.sources.exchange import ExchangeRate, ExchangeRates
 if TYPE_CHECKING:
     from tests.pipelines.rating.periods.conftest import Desk
 
+MILLION = 10**6
 FEE = CommittedUse(Fraction(5), included_tokens=1000, overage_rate=Fraction("0.000002"))
 
 
@@ -186,3 +187,49 @@ def test_a_term_for_some_models_leaves_others_alone(desk: Desk) -> None:
     agreed = desk.contract(desk.term(CommittedUse(Fraction(5), 1000, None), reach=Reach(models=("gpt-mini",))))
     charges = desk.charge(agreed, desk.usage("2026-06-10", input=500), now="2026-06-30")
     assert desk.columns(charges, "charge_kind", "model") == [("commitment_fee", "gpt-mini")]
+
+
+def test_a_promise_until_9999_stops_no_build(desk: Desk) -> None:
+    """10 % off beyond 0.001 USD over a term without end: June and July spend 0.001 each, so July is 0.0001 cheaper."""
+    forever = {"valid_to": date(9999, 12, 31)}
+    body = promise("10", TERM, Step(Fraction(0)), Step(Fraction("0.001"), share=Fraction(1, 10)))
+    agreed = desk.contract(desk.term(body, **forever), **forever)
+    days = [desk.usage(f"2026-0{month}-05", input=1000) for month in (6, 7)]
+    assert desk.columns(desk.charge(agreed, *days), "month", "charge_kind", "contracted_cost") == [
+        (7, "commitment_discount", Decimal("-0.0001"))
+    ]
+
+
+def test_no_overage_is_charged_on_tokens_that_another_fee_includes(desk: Desk) -> None:
+    """5,000 tokens: the first fee includes 4,000, the second 300 of the other 1,000; 700 cost 3 USD a million.
+
+    Payable: 100 + 1 + 700 x 0.000003 = 101.0021, where the usage was 0.005 at list. The first fee's overage rate of 2
+    had set the price of 1,000 tokens: 0.001 more than list. Of those 0.002 the second includes 300, which are 0.0006,
+    and prices 700 at 0.0021 in place of 0.0014.
+    """
+    big = desk.term(CommittedUse(Fraction(100), 4000, Fraction(2, MILLION)), "big")
+    more = desk.term(CommittedUse(Fraction(1), 300, Fraction(3, MILLION)), "more")
+    charges = desk.charge(desk.contract(big, more), desk.usage("2026-06-02", input=5000), now="2026-06-30")
+    assert desk.columns(charges, "term_id", "charge_kind", "consumed_quantity", "contracted_cost") == [
+        ("big", "commitment_fee", None, 100),
+        ("big", "included_usage", 4000, Decimal("-0.004")),
+        ("big", "overage", 1000, Decimal("0.001")),
+        ("more", "commitment_fee", None, 1),
+        ("more", "included_usage", 300, Decimal("-0.0006")),
+        ("more", "overage", 700, Decimal("0.0007")),
+    ]
+    assert Decimal("0.005") + sum(charge["contracted_cost"] for charge in charges) == Decimal("101.0021")
+
+
+def test_a_fee_that_includes_all_leaves_nothing_to_a_second_one(desk: Desk) -> None:
+    """5,000 tokens are in the first fee whole: the second is a fee and no more."""
+    terms = [
+        desk.term(CommittedUse(Fraction(fee), tokens, Fraction(3, MILLION)), name)
+        for name, fee, tokens in (("big", 100, 10_000), ("more", 1, 1000))
+    ]
+    charges = desk.charge(desk.contract(*terms), desk.usage("2026-06-02", input=5000), now="2026-06-30")
+    assert desk.columns(charges, "term_id", "charge_kind", "contracted_cost") == [
+        ("big", "commitment_fee", 100),
+        ("big", "included_usage", Decimal("-0.005")),
+        ("more", "commitment_fee", 1),
+    ]

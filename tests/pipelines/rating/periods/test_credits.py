@@ -8,9 +8,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tollbook.rating.contract_terms import PrepaidCredit, Reach
+from tollbook.rating.sources.exchange import ExchangeRate, ExchangeRates
 
 if TYPE_CHECKING:
     from tests.pipelines.rating.periods.conftest import Desk
+
+MILLION = 10**6
 
 
 def credit(amount: str, *, price: str | None = None, bought: str = "2026-06-01", **fields: Any) -> PrepaidCredit:
@@ -118,4 +121,53 @@ def test_thirds_of_a_pico_are_rounded_once_and_half_even(desk: Desk) -> None:
     assert desk.columns(charges, "contracted_cost", "effective_cost") == [
         (Decimal("0.000000000001"), 0),
         (Decimal("-0.000000000001"), Decimal("-0.000000000001")),
+    ]
+
+
+def _euros(*worths: tuple[str, str, str]) -> ExchangeRates:
+    return ExchangeRates.of(
+        [
+            ExchangeRate("EUR", Fraction(usd), datetime.fromisoformat(first), datetime.fromisoformat(beyond))
+            for usd, first, beyond in worths
+        ]
+    )
+
+
+MOVED = (
+    ("1", "2026-06-01T00:00:00+00:00", "2026-06-10T00:00:00+00:00"),
+    ("1.5", "2026-06-10T00:00:00+00:00", "2026-09-01T00:00:00+00:00"),
+)
+
+
+def test_a_credit_costs_what_was_paid_for_it_wherever_the_exchange_rate_goes(desk: Desk) -> None:
+    """12 EUR are bought at 1 USD: 12 USD. They pay for 18 USD of usage when a euro is 1.50 USD.
+
+    Payable: 12 + 18 - 18. Effective: 18 of usage, less 18 that was not paid, and 12 that the credit had cost.
+    """
+    agreed = desk.contract(desk.term(credit("12")), currency="EUR")
+    charges = desk.charge(agreed, desk.usage("2026-06-15", input=18 * MILLION), exchange=_euros(*MOVED))
+    assert desk.columns(charges, *SHOWN) == [(6, "prepaid_purchase", 12, 0), (6, "prepaid_drawdown", -18, -6)]
+
+
+def test_what_expires_costs_what_was_paid_for_it_wherever_the_exchange_rate_goes(desk: Desk) -> None:
+    """12 EUR for 9 EUR at 1 USD; 6 EUR pay for 9 USD at 1.50, 6 EUR expire on 30 June: 4.50 USD each was paid."""
+    agreed = desk.contract(desk.term(credit("12", price="9", expires="2026-07-01")), currency="EUR")
+    charges = desk.charge(agreed, desk.usage("2026-06-15", input=9 * MILLION), exchange=_euros(*MOVED))
+    assert desk.columns(charges, *SHOWN) == [
+        (6, "prepaid_purchase", 9, 0),
+        (6, "prepaid_drawdown", -9, Decimal("-4.5")),
+        (6, "prepaid_expiry", 0, Decimal("4.5")),
+    ]
+
+
+def test_an_expiry_on_a_day_without_an_exchange_rate_costs_what_was_paid(desk: Desk) -> None:
+    """What was paid is known; only a credit bought without a rate has an unknown price, and its use an unknown cost."""
+    agreed = desk.contract(desk.term(credit("12", expires="2026-07-01")), currency="EUR")
+    charges = desk.charge(agreed, exchange=_euros(MOVED[0]))
+    assert desk.columns(charges, *SHOWN) == [(6, "prepaid_purchase", 12, 0), (6, "prepaid_expiry", 0, 12)]
+    charges = desk.charge(agreed, desk.usage("2026-06-15", input=3 * MILLION), exchange=_euros(MOVED[1]))
+    assert desk.columns(charges, *SHOWN) == [
+        (6, "prepaid_purchase", None, 0),
+        (6, "prepaid_drawdown", -3, None),
+        (6, "prepaid_expiry", 0, None),
     ]

@@ -141,3 +141,31 @@ def test_graduated_tiers_come_to_what_the_total_says_however_it_is_spread(
     expected = first * MILLION + second * 900_000 + third * 500_000
     payable = total * MILLION + sum(int(charge["contracted_cost"].scaleb(12)) for charge in charges)
     assert payable == expected
+
+
+@pytest.mark.parametrize("mode", [GRADUATED, WHOLE_VOLUME])
+def test_a_spend_below_zero_by_a_pico_stops_no_build(desk: Desk, mode: str) -> None:
+    """A term takes all input off, but rounding had charged one pico less than its tokens: minus one pico is left.
+
+    1,000 tokens are 0.001 USD, charged were 0.000999999999. All of it off leaves -0.000000000001 USD, which has no
+    step to stand in but the first one, whose 50 % off gives half a pico back: it rounds to zero.
+    """
+    free = desk.term(VolumeTiers(TOKENS, GRADUATED, (Step(Fraction(0), share=Fraction(1)),)), "free", reach=INPUT)
+    steps = (Step(Fraction(0), share=Fraction(1, 2)), Step(Fraction(10), share=Fraction(3, 4)))
+    spend = desk.term(VolumeTiers(SPEND, mode, steps), "spend")
+    charges = desk.charge(desk.contract(free, spend), desk.usage("2026-06-02", "0.000999999999", input=1000))
+    assert desk.columns(charges, "term_id", "tier_from", "contracted_cost") == [
+        ("free", 0, Decimal("-0.001")),
+        ("spend", 0, 0),
+    ]
+
+
+def test_a_refund_goes_back_down_the_steps_that_spend_had_climbed(desk: Desk) -> None:
+    """10 % off beyond 3 USD: 5 spent, then 4 given back, of which 2 had been 10 % off.
+
+    The total is 1 USD, all of it in the first step, so no discount is left: -0.20 and +0.20.
+    """
+    agreed = desk.contract(desk.term(tiers(GRADUATED, off(3, 10), counts=SPEND)))
+    days = [desk.usage("2026-06-01", "5"), desk.usage("2026-06-02", "-4")]
+    charges = desk.charge(agreed, *days)
+    assert desk.columns(charges, "tier_from", "contracted_cost") == [(3, 0)]
