@@ -94,11 +94,12 @@ class Catalogue:
         """Return a catalogue of prices and of the rules by which they are found.
 
         Raises:
-            ReferenceDataError: Prices overlap, repeat each other, or leave a time of day or a context without
-                a price.
+            ReferenceDataError: Prices overlap, repeat each other, leave a time of day or a context without a price, or
+                differ under one identifier.
         """
         units = units or load_units()
         prices = tuple(rows)
+        _refuse_ambiguous(prices)
         schedule = Schedule(prices)
         version = f"{list_name}-{_digest(prices, lookup, names, units)}"
         return cls(version, list_name, names, units, lookup, prices, schedule, Rates.of(schedule.lines, units))
@@ -232,6 +233,19 @@ class Catalogue:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_remembered": {}}
+
+
+def _refuse_ambiguous(prices: Iterable[Price]) -> None:
+    """Hold that a charge can be walked back from its `sku_price_id` to what was charged.
+
+    Raises:
+        ReferenceDataError: Two prices of one identifier differ.
+    """
+    meant: dict[str, Price] = {}
+    for price in prices:
+        first = meant.setdefault(price.sku_price_id, price)
+        if (first.rates, first.minimum_quantities) != (price.rates, price.minimum_quantities):
+            raise price.fault(f"expected one price for each identifier, got two for {price.sku_price_id}")
 
 
 def _digest(prices: tuple[Price, ...], lookup: Lookup, names: Names, units: Units) -> str:

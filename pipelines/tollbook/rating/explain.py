@@ -15,9 +15,18 @@ from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.lookup import FoundModel
 from tollbook.rating.money import usd
-from tollbook.rating.prices import Price
+from tollbook.rating.prices import Price, time_of_day
 from tollbook.rating.rated import ESTIMATED, RATED
-from tollbook.rating.schedule import DAY_MICROSECONDS, SINCE_EVER, Indices, Line, Schedule, Steps, microseconds
+from tollbook.rating.schedule import (
+    DAY_MICROSECONDS,
+    SINCE_EVER,
+    Indices,
+    Line,
+    Schedule,
+    Steps,
+    microseconds,
+    since_midnight,
+)
 from tollbook.rating.units import DEFAULT_TIER
 from tollbook.rating.words import words, written
 
@@ -79,8 +88,8 @@ class PriceInForce:
             "billing_account_id": price.billing_account_id,
             "contract_id": price.contract_id,
             "above_input_tokens": price.above_input_tokens,
-            "daily_from": f"{price.daily_from:%H:%M}",
-            "daily_to": None if self.daily_to is None else f"{self.daily_to:%H:%M}",
+            "daily_from": time_of_day(price.daily_from),
+            "daily_to": None if self.daily_to is None else time_of_day(self.daily_to),
             "basis": self.basis,
             "valid_from": written(self.valid_from),
             "valid_to": written(self.valid_to),
@@ -216,8 +225,8 @@ def _beside(schedule: Schedule, group: int, period: int, price: Price) -> str | 
     """Return which price of another period of a group is for the same time of day and context, None without one."""
     if not schedule.periods.offsets[group] <= period < schedule.periods.offsets[group + 1]:
         return None
-    since = (price.daily_from.hour * 60 + price.daily_from.minute) * 60_000_000
-    beside = (line.price for line in _lines(schedule, period, np.array([since], np.int64)) if not line.estimated)
+    since = np.array([since_midnight(price.daily_from)], np.int64)
+    beside = (line.price for line in _lines(schedule, period, since) if not line.estimated)
     ids = [each.sku_price_id for each in beside if each and each.above_input_tokens == price.above_input_tokens]
     return next((each for each in ids if each != price.sku_price_id), None)
 

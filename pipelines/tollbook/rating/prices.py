@@ -151,13 +151,14 @@ class Price:
         """Identifier that stays the same in every version of the price list.
 
         `<price list>/<provider>/<model>/<service tier>/<valid from>/<context>`. A model may hold slashes; the
-        last three parts never do. The context of a regional price ends in `@<region>`.
+        last three parts never do. The context of a regional price ends in `@<region>`, and where an entry of an
+        overlay raised its rates, that of the price beneath in `@<region>:<multiplier>:<entry>`.
         """
         if self.published_id is not None:
             return self.published_id
         since = "undated" if self.valid_from is None else _instant(self.valid_from)
         if self.daily_from != time(0):
-            since += f"@{self.daily_from:%H:%M}"
+            since += f"@{time_of_day(self.daily_from)}"
         context = "base" if self.above_input_tokens is None else f"above-{self.above_input_tokens}"
         if self.region is not None:
             context += f"@{self.region}"
@@ -172,6 +173,11 @@ class Price:
         return ReferenceDataError(f"price of {self.provider} {self.model}, {self.service_tier}: {message}")
 
 
+def time_of_day(moment: time) -> str:
+    """Return a time of day as it is written, with seconds where it has some."""
+    return moment.isoformat("minutes" if moment == moment.replace(second=0, microsecond=0) else "auto")
+
+
 def _instant(moment: datetime) -> str:
-    moment = moment.astimezone(UTC)
-    return f"{moment:%Y-%m-%d}" if moment.time() == time(0) else f"{moment:%Y-%m-%dT%H:%M:%S}Z"
+    moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return f"{moment:%Y-%m-%d}" if moment.time() == time(0) else f"{moment.isoformat()}Z"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from itertools import pairwise
 from typing import Final, TypeVar
 
@@ -122,6 +122,11 @@ def microseconds(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
+def since_midnight(moment: time) -> int:
+    """Return a time of day as microseconds since midnight."""
+    return ((moment.hour * 60 + moment.minute) * 60 + moment.second) * 1_000_000 + moment.microsecond
+
+
 def _periods(prices: list[Price]) -> list[tuple[int, list[Line]]]:
     """Return the periods of one group without a gap: estimated before the first, no price after the last."""
     periods = sorted(_grouped(prices, _validity).items())
@@ -173,10 +178,7 @@ def _validity(price: Price) -> tuple[int, int]:
 
 
 def _midnight(line: Line) -> int:
-    if line.price is None:
-        return 0
-    since = line.price.daily_from
-    return ((since.hour * 60 + since.minute) * 60 + since.second) * 1_000_000 + since.microsecond
+    return 0 if line.price is None else since_midnight(line.price.daily_from)
 
 
 def _above(line: Line) -> int:

@@ -116,8 +116,17 @@ def test_a_contract_of_one_billing_account_is_not_another_accounts(make_events: 
     """Two accounts of one provider have two contracts; a call by a third has none."""
     rows = [
         LIST,
-        Price("openai", "m", {"input_tokens": 1, "output_tokens": 1}, contract_id="a", billing_account_id="acct-a"),
-        Price("openai", "m", {"input_tokens": 2, "output_tokens": 2}, contract_id="b", billing_account_id="acct-b"),
+        *(
+            Price(
+                "openai",
+                "m",
+                {"input_tokens": each, "output_tokens": each},
+                price_list=contract,
+                contract_id=contract,
+                billing_account_id=f"acct-{contract}",
+            )
+            for each, contract in ((1, "a"), (2, "b"))
+        ),
     ]
     book = PriceBook.of(LIST_PRICES, contracted=catalogue(*rows))
     accounts = ["acct-a", "acct-b", "acct-c", None]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time as clock
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from fractions import Fraction
@@ -268,8 +269,8 @@ def test_prices_of_an_account_count_for_it_and_those_of_any_account_for_all(make
     """What was agreed for one account is nobody else's price; what was agreed for all is also a call's without."""
     rows = [
         price(),
-        price(billing_account_id="*", rates={"input_tokens": 2}),
-        price(billing_account_id="a", rates={"input_tokens": 3}),
+        price(billing_account_id="*", rates={"input_tokens": 2}, price_list="for all"),
+        price(billing_account_id="a", rates={"input_tokens": 3}, price_list="for a"),
     ]
     scoped = Catalogue.from_rows(rows, version="v")
     accounts = ["a", "b", None]
@@ -281,3 +282,12 @@ def test_prices_of_an_account_count_for_it_and_those_of_any_account_for_all(make
     unscoped = Catalogue.from_rows(rows[:2], version="v")
     assert not unscoped.needs_account
     assert rate(make_events(calls), unscoped)["list_cost_pico_usd"].to_pylist() == [2, 2, 2]
+
+
+def test_two_prices_under_one_identifier_are_refused() -> None:
+    """A contract that bears the price list's name would give its prices the identifiers of list prices."""
+    first = Price("p", "m", {"input_tokens": 1}, valid_to=datetime(2026, 6, 1, tzinfo=UTC))
+    after = replace(first, valid_from=first.valid_to, valid_to=None, published_id=first.sku_price_id)
+    assert len(Catalogue.from_rows([first, after], version="v").prices) == 2
+    with pytest.raises(ReferenceDataError, match="expected one price for each identifier, got two for own/p/m"):
+        Catalogue.from_rows([first, replace(after, rates={"input_tokens": 2})], version="v")

@@ -257,7 +257,13 @@ def test_a_contracted_price_is_told_behind_the_list_price() -> None:
         {"t1": ("input_tokens",)}, "EUR", {"input_tokens": Fraction(3)}, Fraction(9, 8), CHANGE, "list"
     )
     agreed = Price(
-        "p", "m", {"input_tokens": Fraction(27, 8)}, contract_id="c", billing_account_id="a", agreement=agreement
+        "p",
+        "m",
+        {"input_tokens": Fraction(27, 8)},
+        price_list="c",
+        contract_id="c",
+        billing_account_id="a",
+        agreement=agreement,
     )
     book = PriceBook.of(listed, contracted=listed.with_prices([*listed.prices, agreed], list_name="v+contracts"))
     first, second = book_prices_in_force(book, "m", CHANGE)

@@ -212,7 +212,7 @@ BOOKS = [
             [
                 Price("openai", "gpt-4o", LIST_RATES, valid_to=MID_2025),
                 Price("openai", "gpt-4o", CONTRACT_RATES, valid_from=MID_2025, contract_id="c"),
-                Price("openai", "o3", CONTRACT_RATES, contract_id="d", billing_account_id="account"),
+                Price("openai", "o3", CONTRACT_RATES, contract_id="d", billing_account_id="account", price_list="d"),
                 Price("openai", "o3", LIST_RATES),
             ],
             version="contracted",

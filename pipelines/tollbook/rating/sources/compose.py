@@ -261,6 +261,6 @@ class _multiplier:  # noqa: N801  # a function with its arguments
                 key: Fraction(rate) * entry.multiplier if key in entry.rates else rate
                 for key, rate in price.rates.items()
             },
-            published_id=f"{price.sku_price_id}@{self._zone}:{factor}",
+            published_id=f"{price.sku_price_id}@{self._zone}:{factor}:{entry.entry}",
             uplift=Uplift(self._zone, entry.multiplier, entry.entry, entry.source),
         )

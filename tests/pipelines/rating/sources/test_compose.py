@@ -244,7 +244,7 @@ def test_a_region_is_uplifted_and_rounded_half_even_once(overlay: MakeOverlay, r
     # A region that nobody named, and no region, have the price of all others.
     assert [one(1, "us-east-1"), one(1, None)] == [5, 5]
     ids = {price.sku_price_id for price in prices.prices}
-    assert ids == {"own/p/m/default/undated/base", "own/p/m/default/undated/base@eu*:1.1"}
+    assert ids == {"own/p/m/default/undated/base", "own/p/m/default/undated/base@eu*:1.1:own:r0"}
 
 
 def test_the_closest_uplift_counts_in_its_time_and_none_is_multiplied_by_another(
@@ -365,6 +365,41 @@ def test_a_split_of_validity_at_an_instant_changes_nothing_on_either_side(
     assert cut.to_pylist() == rate(events, whole).to_pylist()
     ids = cut["sku_price_id"].dictionary.to_pylist()
     assert len(ids) == len(set(ids))
+
+
+def test_two_uplifts_of_one_factor_that_raise_different_rates_have_identifiers_of_their_own(
+    overlay: MakeOverlay, rate_one: RateOne
+) -> None:
+    """One identifier for two prices leads a charge back to the wrong one."""
+    uplift = {"models": ["m"], "regions": ["eu"], "multiplier": "1.5"}
+    prices = catalogue(
+        overlay(region_uplifts=[uplift, {**uplift, "rates": ["input_tokens"], "valid_from": JUNE.isoformat()}])
+    )
+    call = {"provider": "p", "model": "m", "region": "eu", "uncached_input_tokens": 1, "text_output_tokens": 1}
+    told = [rate_one(prices, **call, occurred_at=at) for at in (MAY, JUNE)]
+    # 4 + 8 USD a million, both or the input alone half as much again.
+    assert [each["list_cost_pico_usd"] for each in told] == [18 * USD, 14 * USD]
+    assert [each["sku_price_id"] for each in told] == [
+        "own/p/m/default/undated/base@eu:1.5:own:r0",
+        "own/p/m/default/undated/base@eu:1.5:own:r1",
+    ]
+
+
+def test_times_of_day_that_differ_in_seconds_have_identifiers_of_their_own(
+    overlay: MakeOverlay, rate_one: RateOne
+) -> None:
+    """10:00:00 and 10:00:30 are both `10:00` to one who drops seconds, and then two prices are one."""
+    windows = [
+        {"from": "10:00:00", "to": "10:00:30", "rates": {"input_tokens": "1"}},
+        {"from": "10:00:30", "to": "11:00", "rates": {"input_tokens": "2"}},
+    ]
+    prices = catalogue(overlay({"model": "m", "daily": windows}))
+    call = {"provider": "p", "model": "m", "uncached_input_tokens": 1, "text_output_tokens": 0}
+    told = [rate_one(prices, **call, occurred_at=JUNE.replace(hour=10, second=each)) for each in (29, 30)]
+    assert [(each["list_cost_pico_usd"], each["sku_price_id"]) for each in told] == [
+        (1 * USD, "own:e0/p/m/default/undated@10:00/base"),
+        (2 * USD, "own:e0/p/m/default/undated@10:00:30/base"),
+    ]
 
 
 def test_an_uplift_multiplies_exactly(overlay: MakeOverlay) -> None:
