@@ -17,6 +17,11 @@ _VENDORS: Final = re.compile(r"^(?:[a-z]+\.)+(?=[a-z])")
 _VERSION: Final = re.compile(r"-v\d+:\d+(?::\w+)?$")
 _MOVING: Final = re.compile(r"[-@](?:latest|default|maas)$")
 _DATE: Final = re.compile(r"[-@](20\d\d-\d\d-\d\d|20\d{6}|\d{4})$")
+# What turns text into numbers, an order or a verdict is billed by input alone; embeddings go by the names of families.
+_INPUT_ALONE: Final = re.compile(
+    r"(?:^|[^a-z])(?:\w*embed\w*|rerank\w*|moderation|ada|bge|gte|e5|uae|voyage)(?:$|[^a-z])"
+)
+_FREE: Final = (":free", "-free")
 _YEARS: Final = range(20, 40)
 _MONTHS: Final = range(1, 13)
 _DAYS: Final = range(1, 32)
@@ -48,6 +53,16 @@ def model_name(model: str) -> ModelName:
     undated = plain[: dated.start()].replace("@", "-")
     digits = dated[1].replace("-", "")
     return ModelName(f"{undated}-{dated[1]}", undated, digits)
+
+
+def takes_input_alone(model: str) -> bool:
+    """Return whether a model writes no tokens, by its name: embeddings, rerankers, moderation."""
+    return _INPUT_ALONE.search(model.lower()) is not None
+
+
+def is_free_variant(model: str) -> bool:
+    """Return whether a vendor says by the name of a model that it is free, as OpenRouter does."""
+    return model.lower().endswith(_FREE)
 
 
 def _is_date(text: str) -> bool:

@@ -93,6 +93,45 @@ def test_free_cache_writes_are_found(findings: tuple[Finding, ...]) -> None:
     assert {"deepseek-chat", "deepseek/deepseek-chat", "deepseek/deepseek-v3"} <= models
 
 
+def test_output_that_fell_to_zero_is_found(findings: tuple[Finding, ...]) -> None:
+    """Two real slips: mpt-7b went from 0.50 USD to nothing in November 2024, gemini-1.5-flash from 0.30 in 2026."""
+    told = {
+        each.model: (each.unit, each.expected, each.value, each.valid_from)
+        for each in of(findings, "price_fell_to_zero")
+    }
+    assert told == {
+        "databricks/databricks-mpt-7b-instruct": ("output_tokens", Decimal("0.5"), Decimal(0), day(2024, 11)),
+        "gemini/gemini-1.5-flash": ("output_tokens", Decimal("0.3"), Decimal(0), day(2026, 4)),
+    }
+
+
+def test_free_output_is_found_and_112_embeddings_are_not(findings: tuple[Finding, ...], history: list[Price]) -> None:
+    """Beside the two there are a list's default for embeddings and Azure's router, whose fee is on input alone."""
+    free = {each.model for each in history if each.rates.get("input_tokens") and each.rates.get("output_tokens") == 0}
+    assert len(free) == 116
+    assert {each.model for each in of(findings, "zero_output")} == {
+        "databricks/databricks-mpt-7b-instruct",
+        "gemini/gemini-1.5-flash",
+        "azure_ai/model_router",
+        "fireworks_ai/accounts/fireworks/models/",
+    }
+
+
+def test_half_a_price_is_found(findings: tuple[Finding, ...]) -> None:
+    """Bedrock bills pegasus' input by the second of video; the table has its output alone."""
+    models = {f"{region}twelvelabs.pegasus-1-2-v1:0" for region in ("", "us.", "eu.")}
+    assert {each.model for each in of(findings, "no_input_rate")} == models
+
+
+def test_rates_that_vanished_are_noted(findings: tuple[Finding, ...]) -> None:
+    """DeepInfra's cache reads left the table in November 2025; the models stayed."""
+    assert {each.model for each in of(findings, "rate_vanished")} == {
+        "deepinfra/Qwen/Qwen3-Coder-480B-A35B-Instruct-Turbo",
+        "deepinfra/deepseek-ai/DeepSeek-V3-0324",
+        "deepseek-chat",
+    }
+
+
 def test_a_name_that_was_not_lowered_is_found(findings: tuple[Finding, ...]) -> None:
     """gpt-3.5-turbo stayed at 1.50 and 2 USD for 18 months after its newest snapshot came at 0.50 and 1.50.
 
@@ -147,9 +186,12 @@ def test_the_findings_are_as_many_as_were_looked_at(findings: tuple[Finding, ...
     """The lists were read when they were written; a change of a bound shows here."""
     counted = Counter(each.code for each in findings if each.severity != "note" and "catalogue" not in each.code)
     assert counted == {
+        "price_fell_to_zero": 2,
         "power_of_ten_jump": 25,
         "implausible_price": 32,
         "far_from_peers": 42,
+        "zero_output": 4,
+        "no_input_rate": 3,
         "price_jump": 86,
         "cache_read_equals_input": 3,
         "zero_cache_write": 29,

@@ -22,13 +22,20 @@ SEVERITIES: Final = (ERROR, WARNING, NOTE)
 # wrong price; a note is worth a look, and no finding by itself.
 CODES: Final[Mapping[str, tuple[str, str]]] = {
     "usage_without_price": (ERROR, "A model was used that has no price."),
+    "contract_without_exchange_rate": (
+        ERROR,
+        "A contract prices what was used, and its currency has no exchange rate for that time: the usage has no cost.",
+    ),
     "usage_without_rate": (ERROR, "A unit was used for which the model's price has no rate."),
     "periods_overlap": (ERROR, "Two prices hold at once."),
+    "price_fell_to_zero": (ERROR, "A price fell to zero."),
     "power_of_ten_jump": (ERROR, "A price changed by a power of ten."),
     "implausible_price": (ERROR, "A token costs more than any model's ever did."),
     "cache_read_above_input": (ERROR, "Reading from the cache costs more than not using it."),
     "batch_above_default": (ERROR, "A batch costs more than calls one by one."),
     "far_from_peers": (ERROR, "Every other provider of the model is at least ten times away."),
+    "zero_output": (WARNING, "Output is free and input is not."),
+    "no_input_rate": (WARNING, "Output or the cache has a rate, and plain input has none: usage of it has no cost."),
     "price_jump": (WARNING, "A price changed by a factor of eight or more."),
     "cache_read_equals_input": (WARNING, "Reading from the cache saves nothing."),
     "zero_cache_write": (WARNING, "Writing to the cache is free, though those tokens are input tokens too."),
@@ -44,6 +51,8 @@ CODES: Final[Mapping[str, tuple[str, str]]] = {
     "not_checked_lately": (WARNING, "Nobody has compared the price with its source for long."),
     "output_below_input": (NOTE, "Output costs less than input."),
     "zero_cache_read": (NOTE, "Reading from the cache is free."),
+    "price_rose_from_zero": (NOTE, "A price was zero before."),
+    "rate_vanished": (NOTE, "A rate is gone from a price that goes on."),
     "zero_input": (NOTE, "Input is free and output is not."),
     "usage_not_rerated": (NOTE, "Usage was recorded without a price, and has one by now."),
     "undated_catalogue_disagrees": (NOTE, "Another price list has another price, and does not say since when."),
@@ -126,7 +135,7 @@ def finding(
         code: Key of `CODES`.
         price: The price.
         message: What is wrong, in a sentence.
-        unit: Rate key that is at fault.
+        unit: Rate key that is at fault; one that the price lacks has no value.
         expected: What its rate should compare with. Unit: pico-USD for one unit.
         period: When it holds; the price's own validity unless given.
     """
@@ -142,7 +151,7 @@ def finding(
         unit=unit,
         valid_from=since,
         valid_to=until,
-        value=None if unit is None else shown(price.rates[unit], unit),
+        value=None if unit not in price.rates else shown(price.rates[unit], unit),
         expected=None if unit is None or expected is None else shown(expected, unit),
         per=per,
     )

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Final
 
 from tollbook.rating.checks.finding import Finding, finding, shown
+from tollbook.rating.model_names import is_free_variant, takes_input_alone
 from tollbook.rating.money import PICO_PER_USD
 from tollbook.rating.prices import Price
 from tollbook.rating.units import DEFAULT_TIER, load_units
@@ -44,11 +45,17 @@ def _within(price: Price) -> Iterator[Finding]:
     rates = price.rates
     yield from _implausible(price)
     plain, output = rates.get(INPUT), rates.get(OUTPUT)
-    if plain is not None:
-        yield from _cache(price, plain)
-    if plain is None or not output:
+    if plain is None:
+        yield from _without_input(price)
         return
-    if not plain:
+    yield from _cache(price, plain)
+    if output is None:
+        return
+    if not output:
+        if plain and not takes_input_alone(price.model) and not is_free_variant(price.model):
+            text = f"output is free, and a million input tokens cost {_usd(rates, INPUT)}"
+            yield finding("zero_output", price, text, unit=OUTPUT)
+    elif not plain:
         text = f"input is free, and a million output tokens cost {_usd(rates, OUTPUT)}"
         yield finding("zero_input", price, text, unit=INPUT)
     elif output < plain:
@@ -63,14 +70,23 @@ def _implausible(price: Price) -> Iterator[Finding]:
     ceiling = Fraction(IMPLAUSIBLE_USD_PER_MILLION * PICO_PER_USD, 1_000_000)
     for key in _token_keys():
         if price.rates.get(key, 0) > ceiling:
-            text = f"{_usd(price.rates, key)} for a million tokens: no model costs {IMPLAUSIBLE_USD_PER_MILLION:,} USD"
+            text = (
+                f"{key} costs {_usd(price.rates, key)} for a million tokens: no model costs "
+                f"{IMPLAUSIBLE_USD_PER_MILLION:,} USD"
+            )
             yield finding("implausible_price", price, text, unit=key)
+
+
+def _without_input(price: Price) -> Iterator[Finding]:
+    """Yield a price that has rates for tokens and none for plain input; what is billed otherwise has none for any."""
+    told = [key for key in (OUTPUT, CACHE_READ, *CACHE_WRITES) if key in price.rates]
+    if told:
+        text = f"there is a rate for {', '.join(told)} and none for {INPUT}: input tokens have no cost"
+        yield finding("no_input_rate", price, text, unit=INPUT)
 
 
 def _cache(price: Price, plain: Fraction | int) -> Iterator[Finding]:
     rates = price.rates
-    if not plain:
-        return
     usual = f"input ({_usd(rates, INPUT)})"
     read = rates.get(CACHE_READ)
     if read is not None:
@@ -79,15 +95,15 @@ def _cache(price: Price, plain: Fraction | int) -> Iterator[Finding]:
             yield finding(
                 "cache_read_above_input", price, f"{said} costs more than {usual}", unit=CACHE_READ, expected=plain
             )
-        elif read == plain and price.service_tier == DEFAULT_TIER:
+        elif plain and read == plain and price.service_tier == DEFAULT_TIER:
             # A batch is discounted once: what its cache reads cost is what its input costs, at several vendors.
             text = f"{said} costs as much as {usual}: caching saves nothing"
             yield finding("cache_read_equals_input", price, text, unit=CACHE_READ)
-        elif not read:
+        elif plain and not read:
             yield finding("zero_cache_read", price, f"a cache read is free beside {usual}", unit=CACHE_READ)
     for key in CACHE_WRITES:
         write = rates.get(key)
-        if write is None:
+        if write is None or not (write or plain):
             continue
         said = f"a cache write ({_usd(rates, key)})"
         if not write:
@@ -141,13 +157,16 @@ def _compared(price: Price, others: Iterable[Price], *, is_batch: bool) -> Itera
             if rate is None or usual is None or key in told:
                 continue
             if is_batch and rate > usual:
-                text = f"a batch ({_usd(price.rates, key)}) costs more than calls one by one ({_usd(other.rates, key)})"
+                text = (
+                    f"{key} in a batch ({_usd(price.rates, key)}) costs more than in calls one by one "
+                    f"({_usd(other.rates, key)})"
+                )
                 yield finding("batch_above_default", price, text, unit=key, expected=usual)
                 told.add(key)
             elif not is_batch and rate < usual:
                 text = (
-                    f"requests above {price.above_input_tokens:,} input tokens ({_usd(price.rates, key)}) cost less "
-                    f"than shorter ones ({_usd(other.rates, key)})"
+                    f"{key} of requests above {price.above_input_tokens:,} input tokens ({_usd(price.rates, key)}) "
+                    f"costs less than that of shorter ones ({_usd(other.rates, key)})"
                 )
                 yield finding("long_context_below_base", price, text, unit=key, expected=usual)
                 told.add(key)
@@ -175,4 +194,4 @@ def _token_keys() -> list[str]:
 
 
 def _usd(rates: _Rates, key: str) -> str:
-    return f"{shown(rates[key], key):f} USD"
+    return f"{shown(rates[key], key):,f} USD"

@@ -7,10 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, Final
 
 from tollbook.rating.checks.finding import Finding, finding, shown, told_date
 from tollbook.rating.checks.order import overlap
+from tollbook.rating.model_names import is_free_variant
 from tollbook.rating.prices import Price
 
 # Price lists are cut by half, by three quarters, in a new generation by more; a factor of eight is a new model.
@@ -22,7 +24,7 @@ _POWER_OF_TEN: Final = 10
 
 
 def check_series(prices: Sequence[Price], *, today: date, check_days: int) -> Iterator[Finding]:
-    """Yield jumps, gaps and overlaps in the prices of each model, and prices that nobody has checked for long.
+    """Yield jumps, zeros, gaps and overlaps in the prices of each model, and prices that nobody has checked for long.
 
     Args:
         prices: Prices, in any order.
@@ -36,6 +38,7 @@ def check_series(prices: Sequence[Price], *, today: date, check_days: int) -> It
     for members in series.values():
         members.sort(key=_since)
         yield from _jumps(members)
+        yield from _vanished(members)
         yield from _overlaps(members)
         if members[0].above_input_tokens is None:
             yield from _gaps(members)
@@ -44,29 +47,51 @@ def check_series(prices: Sequence[Price], *, today: date, check_days: int) -> It
 
 
 def _jumps(members: Sequence[Price]) -> Iterator[Finding]:
-    last: dict[str, tuple[Fraction, Price]] = {}
+    last: dict[str, Fraction] = {}
     for price in members:
         for key, rate in price.rates.items():
-            before = last.get(key)
-            if before is not None and rate and before[0]:
-                yield from _jump(price, key, before, Fraction(rate))
-            last[key] = (Fraction(rate), price)
+            if key in last:
+                yield from _change(price, key, last[key], Fraction(rate))
+            last[key] = Fraction(rate)
 
 
-def _jump(price: Price, key: str, before: tuple[Fraction, Price], rate: Fraction) -> Iterator[Finding]:
-    factor = rate / before[0] if rate > before[0] else before[0] / rate
+def _change(price: Price, key: str, before: Fraction, rate: Fraction) -> Iterator[Finding]:
+    if before and rate:
+        yield from _jump(price, key, before, rate)
+    elif before and not is_free_variant(price.model):
+        text = f"{key} fell from {shown(before, key):,f} USD to zero on {_since_when(price)}: usage of it is free since"
+        yield finding("price_fell_to_zero", price, text, unit=key, expected=before)
+    elif rate:
+        text = f"{key} was zero and costs {shown(rate, key):,f} USD from {_since_when(price)} on"
+        yield finding("price_rose_from_zero", price, text, unit=key, expected=before)
+
+
+def _vanished(members: Sequence[Price]) -> Iterator[Finding]:
+    """Yield rates that the price before had; a price without any rate says by that that it knows none."""
+    for before, price in pairwise(members):
+        for key in before.rates if price.rates else ():
+            if key not in price.rates:
+                text = (
+                    f"{key} cost {shown(before.rates[key], key):,f} USD until {_since_when(price)}, and has no rate of "
+                    "its own since"
+                )
+                yield finding("rate_vanished", price, text, unit=key, expected=before.rates[key])
+
+
+def _jump(price: Price, key: str, before: Fraction, rate: Fraction) -> Iterator[Finding]:
+    factor = rate / before if rate > before else before / rate
     if factor < JUMP - _NEAR:
         return
     power = round(math.log10(factor))
     exact = power >= 1 and abs(float(factor / _POWER_OF_TEN**power) - 1) <= _NEAR
-    step = f"from {shown(before[0], key):f} to {shown(rate, key):f} USD on {told_date(price.valid_from, otherwise='?')}"
-    direction = "up" if rate > before[0] else "down"
+    step = f"from {shown(before, key):,f} to {shown(rate, key):,f} USD on {_since_when(price)}"
+    direction = "up" if rate > before else "down"
     if exact:
         text = f"{key} went {direction} by a factor of {_POWER_OF_TEN**power:,}, {step}: likely a slip of the point"
-        yield finding("power_of_ten_jump", price, text, unit=key, expected=before[0])
+        yield finding("power_of_ten_jump", price, text, unit=key, expected=before)
     else:
         text = f"{key} went {direction} {float(factor):,.1f} times, {step}: one of the two is likely wrong"
-        yield finding("price_jump", price, text, unit=key, expected=before[0])
+        yield finding("price_jump", price, text, unit=key, expected=before)
 
 
 def _overlaps(members: Sequence[Price]) -> Iterator[Finding]:
@@ -112,6 +137,10 @@ def _unchecked(price: Price, today: date, check_days: int) -> Iterator[Finding]:
         where = "" if price.source is None else f" ({price.source})"
         text = f"last compared with its source{where} on {price.checked_on}, {age} days ago"
         yield finding("not_checked_lately", price, text)
+
+
+def _since_when(price: Price) -> str:
+    return told_date(price.valid_from, otherwise="?")
 
 
 def _since(price: Price) -> tuple[bool, float]:

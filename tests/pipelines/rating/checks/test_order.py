@@ -39,6 +39,9 @@ def test_a_sound_price_has_no_finding(price: MakePrice) -> None:
         ({"output_tokens": "1"}, "output_below_input"),
         ({"output_tokens": "40.01"}, "output_far_above_input"),
         ({"input_tokens": "0"}, "zero_input"),
+        ({"output_tokens": "0"}, "zero_output"),
+        ({"input_tokens": "0", "cache_read_tokens": "0.5"}, "cache_read_above_input"),
+        ({"input_tokens": "0", "cache_write_tokens": "0.5"}, "cache_write_far_above_input"),
         ({"input_tokens": "1001", "output_tokens": "1000"}, "implausible_price"),
     ],
 )
@@ -63,6 +66,42 @@ def test_each_kind_of_slip_within_a_price_is_found(price: MakePrice, rates: dict
 def test_what_is_at_a_bound_is_no_finding(price: MakePrice, rates: dict[str, str]) -> None:
     """Bounds are the dearest or cheapest that is really sold; a free model is free throughout."""
     assert codes(price(rates={"input_tokens": "2", "output_tokens": "8", **rates})) == []
+
+
+def test_output_without_a_rate_for_input_leaves_input_without_a_cost(price: MakePrice) -> None:
+    """A table that bills a model's input by the second has half a price for it: usage of the other half has none."""
+    (found,) = check_order([price(rates={"output_tokens": "7.5"})])
+
+    assert (found.code, found.severity, found.unit, found.value) == ("no_input_rate", "warning", "input_tokens", None)
+    assert codes(price("whisper-1", rates={"audio_seconds": "100"}), price("unknown", rates={})) == []
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "text-embedding-3-large",
+        "google/textembedding-gecko@003",
+        "voyage/voyage-3",
+        "BAAI/bge-m3",
+        "rerank-v3.5",
+        "qwen/qwen3:free",
+    ],
+)
+def test_embeddings_and_free_models_may_have_no_price_for_output(price: MakePrice, model: str) -> None:
+    """They write nothing, or are said to be free; a hundred such warnings would hide the two that are wrong."""
+    assert codes(price(model, rates={"input_tokens": "0.1", "output_tokens": "0"})) == []
+
+
+def test_a_dear_rate_and_a_cheap_long_request_are_told_by_name_and_readably(price: MakePrice) -> None:
+    """'135000 USD for a million tokens' of which rate? Whoever mends the file must know which line."""
+    (dear,) = check_order([price(rates={"input_tokens": "135000"})])
+    long = price(rates={"input_tokens": "1"}, above_input_tokens=200_000)
+    (cheap,) = check_order([price(), long])
+
+    assert dear.message == "input_tokens costs 135,000 USD for a million tokens: no model costs 1,000 USD"
+    assert cheap.message == (
+        "input_tokens of requests above 200,000 input tokens (1 USD) costs less than that of shorter ones (2 USD)"
+    )
 
 
 def test_a_finding_tells_the_rate_and_what_it_should_compare_with(price: MakePrice) -> None:

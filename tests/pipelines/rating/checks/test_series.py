@@ -38,8 +38,9 @@ def two(price: MakePrice, before: str, after: str) -> list[Price]:
         ("0.1", "0.8", ["price_jump"]),
         ("10", "2", []),
         ("2", "2", []),
-        ("0", "2", []),
-        ("2", "0", []),
+        ("0", "2", ["price_rose_from_zero"]),
+        ("2", "0", ["price_fell_to_zero"]),
+        ("0", "0", []),
     ],
 )
 def test_a_jump_is_told_from_a_cut(price: MakePrice, before: str, after: str, expected: list[str]) -> None:
@@ -63,7 +64,48 @@ def test_a_jump_over_a_price_without_the_rate_is_found(price: MakePrice) -> None
         price(rates={"input_tokens": "1", "cache_read_tokens": "0.8"}, since="2026-03-01"),
     ]
 
-    assert [(each.code, each.unit) for each in found(*prices)] == [("price_jump", "cache_read_tokens")]
+    assert ("price_jump", "cache_read_tokens") in [(each.code, each.unit) for each in found(*prices)]
+
+
+def test_a_price_that_falls_to_zero_would_charge_nothing_and_is_an_error(price: MakePrice) -> None:
+    """A field that was left out became a zero, and the usage of months was free: no factor tells that."""
+    (fell,) = found(*two(price, "0.3", "0"))
+
+    assert (fell.severity, fell.unit, fell.expected, fell.value) == (
+        "error",
+        "input_tokens",
+        Decimal("0.3"),
+        Decimal(0),
+    )
+    assert fell.message == "input_tokens fell from 0.3 USD to zero on 2026-02-01: usage of it is free since"
+
+
+def test_what_a_vendor_calls_free_may_fall_to_zero(price: MakePrice) -> None:
+    """OpenRouter tells free models by their name; a check that cries wolf is switched off."""
+    prices = [
+        price("qwen/qwen3:free", rates={"input_tokens": "1"}, until="2026-02-01"),
+        price("qwen/qwen3:free", rates={"input_tokens": "0"}, since="2026-02-01"),
+    ]
+
+    assert found(*prices) == []
+
+
+def test_a_rate_that_vanishes_from_a_price_that_goes_on_is_noted(price: MakePrice) -> None:
+    """Cache reads were 0.10 USD, and from one day on are billed as input or not at all."""
+    prices = [
+        price(rates={"input_tokens": "1", "cache_read_tokens": "0.1"}, until="2026-02-01"),
+        price(rates={"input_tokens": "1"}, since="2026-02-01"),
+    ]
+
+    (gone,) = found(*prices)
+
+    assert (gone.code, gone.severity, gone.unit, gone.value, gone.expected) == (
+        "rate_vanished",
+        "note",
+        "cache_read_tokens",
+        None,
+        Decimal("0.1"),
+    )
 
 
 def test_tiers_are_series_of_their_own(price: MakePrice) -> None:
