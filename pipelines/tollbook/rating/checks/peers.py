@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
+from itertools import pairwise
 from statistics import median
 from typing import Final
 
@@ -23,6 +24,7 @@ _COMPARED: Final = (INPUT, OUTPUT, CACHE_READ)
 _FEWEST_PEERS: Final = 2
 # Price lists follow a vendor some weeks late; a longer disagreement is one.
 GRACE: Final = timedelta(days=45)
+_DIGITS_WITH_YEAR: Final = len("20240806")
 _DAWN: Final = datetime.min.replace(tzinfo=UTC)
 _DUSK: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -48,8 +50,9 @@ def check_snapshots(prices: Sequence[Price]) -> Iterator[Finding]:
     """Yield prices of an undated name that are not those of its newest dated snapshot at the same provider.
 
     `gpt-3.5-turbo` has cost what `gpt-3.5-turbo-0125` costs since that came; a list that lowers one of them only is
-    behind. The newest snapshot is the one whose first price is the latest; a list that does not say since when a
-    snapshot has its price does not tell which is the newest.
+    behind. The newest snapshot is the one of the latest date in its name, of those that had a price by then; where the
+    name has no year, the date of its first price counts. A list that does not say since when a snapshot has its price
+    does not tell which is the newest.
     """
     named: defaultdict[tuple[str, str, str], list[Price]] = defaultdict(list)
     for price in _plain(prices):
@@ -95,8 +98,8 @@ def check_contracts(contracted: Sequence[Price], prices: Sequence[Price]) -> Ite
             for key, rate in price.rates.items():
                 if overlap(price, usual) and key in usual.rates and rate > usual.rates[key]:
                     text = (
-                        f"contract {price.contract_id}: {key} costs {shown(rate, key):f} USD, above the list price of "
-                        f"{shown(usual.rates[key], key):f}"
+                        f"contract {price.contract_id}: {key} costs {shown(rate, key):,f} USD, above the list price of "
+                        f"{shown(usual.rates[key], key):,f}"
                     )
                     yield finding("contract_above_list", price, text, unit=key, expected=usual.rates[key])
 
@@ -106,7 +109,8 @@ class _Snapshots:
     """The dated snapshots of one name at one provider.
 
     Attributes:
-        first_seen: Model to the first instant of its first price, in that order.
+        first_seen: Model to the first instant of its first price, in that order; of those that came together the newest
+            last.
         prices: Model to its prices.
     """
 
@@ -119,16 +123,25 @@ class _Snapshots:
         for price in prices:
             by_model[price.model].append(price)
         seen = {model: min(_start(each) for each in each_prices) for model, each_prices in by_model.items()}
-        ordered = sorted(seen, key=lambda model: (seen[model], model_name(model).snapshot or ""))
+        ordered = sorted(seen, key=lambda model: (seen[model], _made_on(model, seen[model])))
         return cls({model: seen[model] for model in ordered}, by_model)
 
     def newest_between(self) -> Iterator[tuple[str, datetime, datetime]]:
         """Yield each snapshot with the time in which it is the newest."""
-        models = list(self.first_seen)
-        for place, model in enumerate(models):
-            until = self.first_seen[models[place + 1]] if place + 1 < len(models) else _DUSK
-            if self.first_seen[model] < until:
-                yield model, self.first_seen[model], until
+        newest: list[tuple[str, datetime]] = []
+        for model, seen in self.first_seen.items():
+            # A list may learn late of a snapshot that is older than one it has.
+            if not newest or _made_on(model, seen) >= _made_on(*newest[-1]):
+                newest.append((model, seen))
+        for (model, since), (_, until) in pairwise([*newest, ("", _DUSK)]):
+            if since < until:
+                yield model, since, until
+
+
+def _made_on(model: str, first_seen: datetime) -> str:
+    """Return the date of a snapshot, digits alone: that of its name where that has a year, else that of its price."""
+    told = model_name(model).snapshot or ""
+    return told if len(told) == _DIGITS_WITH_YEAR else f"{first_seen:%Y%m%d}"
 
 
 def _behind(price: Price, snapshots: _Snapshots) -> Iterator[Finding]:
@@ -140,8 +153,8 @@ def _behind(price: Price, snapshots: _Snapshots) -> Iterator[Finding]:
                 if rate is not None and expected is not None and rate != expected:
                     period = _period(start, end)
                     text = (
-                        f"{key} costs {shown(rate, key):f} USD, while the newest snapshot, {model}, costs "
-                        f"{shown(expected, key):f}"
+                        f"{key} costs {shown(rate, key):,f} USD, while the newest snapshot, {model}, costs "
+                        f"{shown(expected, key):,f}"
                     )
                     yield finding("alias_behind_snapshot", price, text, unit=key, expected=expected, period=period)
 
@@ -157,8 +170,8 @@ def _far(name: str, price: Price, key: str, others: Sequence[Price]) -> Iterator
         return
     times = rate / high if rate >= high * FAR else low / rate
     text = (
-        f"{key} costs {shown(rate, key):f} USD, while {hosts} other providers of {name} ask {shown(low, key):f} to "
-        f"{shown(high, key):f}: the nearest is {float(times):,.0f} times away"
+        f"{key} costs {shown(rate, key):,f} USD, while {hosts} other providers of {name} ask {shown(low, key):,f} to "
+        f"{shown(high, key):,f}: the nearest is {float(times):,.0f} times away"
     )
     yield finding("far_from_peers", price, text, unit=key, expected=median(rates))
 
@@ -173,7 +186,7 @@ def _disagreement(price: Price, others: Sequence[Price], version: str, now: date
             if rate is None or expected is None or rate == expected:
                 continue
             period = _period(start, end)
-            text = f"{key} costs {shown(rate, key):f} USD, and {shown(expected, key):f} by {version}"
+            text = f"{key} costs {shown(rate, key):,f} USD, and {shown(expected, key):,f} by {version}"
             yield finding(code, price, text, unit=key, expected=expected, period=period)
 
 

@@ -68,6 +68,21 @@ def test_a_name_that_was_not_lowered_with_its_snapshot_is_found(price: MakePrice
     assert (found.valid_from, found.valid_to) == (datetime(2024, 4, 1, tzinfo=UTC), datetime(2025, 10, 1, tzinfo=UTC))
 
 
+def test_an_older_snapshot_that_a_list_learns_of_late_is_not_the_newest(price: MakePrice) -> None:
+    """gpt-4o-2024-05-13 was listed after gpt-4o-2024-08-06: the name costs what the later one costs, and is right."""
+    prices = [
+        price("gpt-4o", since="2024-09-01", rates={"input_tokens": "2.5"}),
+        price("gpt-4o-2024-08-06", since="2024-09-01", rates={"input_tokens": "2.5"}),
+        price("gpt-4o-2024-05-13", since="2025-01-01", rates={"input_tokens": "5"}),
+    ]
+
+    assert list(check_snapshots(prices)) == []
+    late = [price("gpt-4o", since="2024-09-01", rates={"input_tokens": "5"}), *prices[1:]]
+    (found,) = check_snapshots(late)
+    assert "the newest snapshot, gpt-4o-2024-08-06, costs 2.5" in found.message
+    assert found.valid_to is None
+
+
 def test_a_snapshot_at_another_provider_or_route_is_no_measure(price: MakePrice) -> None:
     """Azure lowers its prices in its own time, and its regions have prices of their own."""
     prices = [
