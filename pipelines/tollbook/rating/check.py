@@ -14,11 +14,12 @@ from typing import Any, Final
 
 from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
+from tollbook.rating.checks.exchange import check_used
 from tollbook.rating.checks.finding import NOTE, SEVERITIES, Finding, merged
 from tollbook.rating.checks.order import check_order
 from tollbook.rating.checks.peers import check_against, check_contracts, check_peers, check_snapshots
 from tollbook.rating.checks.series import check_series
-from tollbook.rating.checks.usage import check_usage, used_models
+from tollbook.rating.checks.usage import used_models
 from tollbook.rating.prices import Price
 from tollbook.rating.sources.compose import compose
 from tollbook.rating.sources.entries import Overlay
@@ -107,7 +108,7 @@ def check_book(
     wanted = used_models(used, book.list_prices) | {_model(price) for price in (*prices, *own) if _is_ours(price)}
     chosen = [price for price in prices if every_price or _model(price) in wanted]
     found = [
-        *check_usage(used, book.list_prices),
+        *check_used(used, book),
         *check_order([*chosen, *own]),
         *check_series(chosen, today=now.date(), check_days=check_days),
         *check_peers(chosen, among=prices),

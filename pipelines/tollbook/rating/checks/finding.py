@@ -151,7 +151,7 @@ def finding(
         unit=unit,
         valid_from=since,
         valid_to=until,
-        value=None if unit not in price.rates else shown(price.rates[unit], unit),
+        value=None if unit is None or unit not in price.rates else shown(price.rates[unit], unit),
         expected=None if unit is None or expected is None else shown(expected, unit),
         per=per,
     )
