@@ -21,7 +21,7 @@ _KINDS: Final = {
     "null": "nothing",
 }
 _FORMATS: Final = {
-    "decimal": 'a decimal in quotes, such as "2.50"',
+    "decimal": 'a decimal in quotes, such as "2.50", of at most 15 digits before the point',
     "date-time": "a time with a zone, such as 2026-06-01T00:00:00Z",
     "date": "a date, such as 2026-06-01",
     "time": "a time of day in UTC, such as 16:30",

@@ -78,7 +78,11 @@ UNQUOTED = "expected a decimal in quotes, as a number without them is rounded: w
     [
         ('"2.50"', "2.50", (7, RATE, f'{UNQUOTED}"2.50"', "2.50")),
         ('"2.50"', "2", (7, RATE, f'{UNQUOTED}"2"', "2")),
-        ('"2.50"', '"2,50"', (7, RATE, 'expected a decimal in quotes, such as "2.50"', "'2,50'")),
+        (
+            '"2.50"',
+            '"2,50"',
+            (7, RATE, 'expected a decimal in quotes, such as "2.50", of at most 15 digits before the point', "'2,50'"),
+        ),
         ('"2.50"', '"-1"', (7, RATE, "expected a price of 0 or more that a cost can hold, no finer than it", "'-1'")),
         (
             "valid_from: 2026-06-01T00:00:00Z",
