@@ -236,9 +236,10 @@ class _Reader:
         """Return who bills and the model, as the price list names them; another's price is no contract of theirs."""
         known = self._models.get((provider, model))
         if known is None:
-            found = self._book.list_prices.find(provider, model)
-            biller = found.provider if found is not None and found.own else self._names.provider(provider)
-            known = self._models[provider, model] = (biller, model.lower() if found is None else found.model)
+            catalogue = self._book.list_prices
+            found, sellers = catalogue.find(provider, model), catalogue.billed_by(provider, model)
+            billed_by = sellers[0] if sellers else provider
+            known = self._models[provider, model] = (billed_by, model.lower() if found is None else found.model)
         return known
 
     def _worth(self, day: date) -> Fraction | None:

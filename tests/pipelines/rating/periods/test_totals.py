@@ -19,6 +19,7 @@ from tollbook.rating.sources.exchange import ExchangeRates
 if TYPE_CHECKING:
     from tests.pipelines.rating.periods.conftest import Desk
 
+KNOWN = datetime(2026, 1, 1, tzinfo=UTC)
 LIST = Price("openai", "gpt", {"input_tokens": 1_000_000, "output_tokens": 4_000_000})
 CATALOGUE = Catalogue.from_rows([LIST], version="list")
 # Makes the parts of input and of all else worth telling apart.
@@ -72,13 +73,33 @@ def test_usage_whose_price_is_not_in_the_book_stands_whole(desk: Desk) -> None:
 def test_models_are_found_by_the_names_that_events_use(desk: Desk) -> None:
     """An event says `azure` and `gpt-4.1-2025-04-14`, the contract `gpt-4.1`; OpenAI's contract does not cover it."""
     catalogue = Catalogue.from_genai_prices()
-    known = datetime(2026, 1, 1, tzinfo=UTC)
     reach = Reach(models=("gpt-4.1",))
     for provider, covered in (("azure", 1), ("openai", 0)):
         term = Term("t", CUT, date(2026, 6, 1), reach=reach)
-        agreed = Contract("c", provider, "USD", date(2026, 6, 1), known, (term,), "v")
+        agreed = Contract("c", provider, "USD", date(2026, 6, 1), KNOWN, (term,), "v")
         row = desk.usage("2026-06-01", input=5, provider="azure", model="gpt-4.1-2025-04-14", sku_price_id="unknown")
         assert len(read(agreed, row, catalogue=catalogue).within(term, date(2026, 6, 1), date(2026, 7, 1))) == covered
+
+
+def test_usage_through_a_gateway_is_not_lost_to_the_terms_of_who_bills_it(desk: Desk) -> None:
+    """LiteLLM passes a call on to Azure, which sells OpenAI's model: the promise to Azure counts it, OpenAI's does not.
+
+    The price list is OpenAI's, and Bedrock is found by a rule: the name in the event is nobody's alias.
+    """
+    catalogue = Catalogue.from_genai_prices()
+    for provider, model, sold_by in (
+        ("litellm", "azure/gpt-4o", "azure"),
+        ("litellm", "openai/gpt-4o", "openai"),
+        ("azure", "gpt-4o", "azure"),
+        ("Amazon Bedrock", "amazon.nova-lite-v1:0", "aws"),
+        ("litellm", "azure/no-such-model", "azure"),
+    ):
+        for contractor in ("azure", "openai", "aws"):
+            term = Term("t", CUT, date(2026, 6, 1))
+            agreed = Contract("c", contractor, "USD", date(2026, 6, 1), KNOWN, (term,), "v")
+            row = desk.usage("2026-06-05", "1.25", input=5, provider=provider, model=model, sku_price_id="unknown")
+            spent = [part.payable for part in read(agreed, row, catalogue=catalogue).parts]
+            assert spent == ([1_250_000_000_000] if contractor == sold_by else []), (provider, model, contractor)
 
 
 def test_models_that_every_term_treats_alike_are_one_part(desk: Desk) -> None:
