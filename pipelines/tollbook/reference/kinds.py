@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from tollbook.errors import ReferenceDataError
 from tollbook.lake.log import sync_folder, write_synced
 from tollbook.rating.book import PriceBook
-from tollbook.rating.contract_terms import Contract
-from tollbook.rating.sources.contracted import contracted_catalogue
-from tollbook.rating.sources.contracts import contract_path, load_contract, read_contract
+from tollbook.rating.sources.contract_documents import read_contract
+from tollbook.rating.sources.contracts import load_contract
 from tollbook.rating.sources.exchange import read_exchange_rates
 from tollbook.rating.sources.policy import read_cost_policy
 from tollbook.reference.documents import read_yaml
@@ -55,11 +55,16 @@ def check_file(path: Path) -> ReferenceFile:
     return _CHECKS[_kind_of(path)](path)
 
 
-def load_file(path: Path, settings: Settings) -> ReferenceFile:
+def load_file(path: Path, settings: Settings, *, now: datetime | None = None) -> ReferenceFile:
     """Check a reference file beside those in use and put it into use, whole or not at all.
 
     Owner rules, exchange rates and the cost policy take the place of the file in use; a contract stands beside others,
     and supersedes what was known of it before.
+
+    Args:
+        path: The file.
+        settings: The home.
+        now: The time, with a time zone; by default that of the clock.
 
     Raises:
         ReferenceDataError: It has a fault, or contradicts what is in use.
@@ -67,11 +72,8 @@ def load_file(path: Path, settings: Settings) -> ReferenceFile:
     kind = _kind_of(path)
     checked = _CHECKS[kind](path)
     if kind == CONTRACT:
-        contract = read_contract(path)
-        # Before it is in use, as its rates may be too fine for a price.
-        notices = _notices(contract, PriceBook.load(settings))
-        load_contract(path, settings.contracts)
-        return replace(checked, path=contract_path(contract, settings.contracts), notices=notices)
+        loaded = load_contract(path, settings.contracts, PriceBook.load(settings), now=now or datetime.now(UTC))
+        return replace(checked, path=loaded.path, notices=loaded.notices)
     targets = {OWNERS: settings.owners, EXCHANGE_RATES: settings.exchange_rates, COST_POLICY: settings.cost_policy}
     target = targets[kind]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,21 +126,3 @@ _CHECKS: Final[dict[str, Callable[[Path], ReferenceFile]]] = {
     EXCHANGE_RATES: _check_exchange_rates,
     COST_POLICY: _check_cost_policy,
 }
-
-
-def _notices(contract: Contract, book: PriceBook) -> tuple[str, ...]:
-    """Return what a contract says that changes no price, and for what it lacks an exchange rate."""
-    prices = contracted_catalogue(book.list_prices, [contract], book.exchange).prices
-    agreed = [price.agreement for price in prices if price.agreement is not None]
-    reached = {name for each in agreed for name in each.terms}
-    notices = [
-        f"{contract.contract_id}: term {term.term_id} changes no list price of {contract.provider}"
-        for term in contract.pricing_terms
-        if term.term_id not in reached
-    ]
-    if any(each.rates and each.usd is None for each in agreed):
-        notices.append(
-            f"{contract.contract_id}: there are dates without an exchange rate of {contract.currency}; usage that it "
-            "prices on them has no cost"
-        )
-    return tuple(notices)

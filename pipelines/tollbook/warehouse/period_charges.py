@@ -65,7 +65,7 @@ def period_charges_of(totals: Any, session: Any) -> pa.Table:
     with python_model(session) as settings:
         folder = WarehouseFolder.of(settings)
         now = datetime.fromisoformat(json.loads(folder.plan.read_text(encoding="utf-8"))["planned_at"])
-        contracts = _contracts(settings)
+        contracts = _contracts(settings, now)
         inputs = _inputs(settings, contracts, now)
         charges, scopes = charge_table([]), _standing_scopes(settings.lake)
         if contracts:
@@ -98,7 +98,7 @@ def charges_are_current(settings: Settings, now: datetime) -> bool:
     Raises:
         ReferenceDataError: A contract, or what it is priced by, has a fault.
     """
-    contracts = _contracts(settings)
+    contracts = _contracts(settings, now)
     held = {"inputs": _inputs(settings, contracts, now), "charges": newest_charges(settings.lake)}
     try:
         return bool(json.loads(_read_file(WarehouseFolder.of(settings)).read_text(encoding="utf-8")) == held)
@@ -106,8 +106,13 @@ def charges_are_current(settings: Settings, now: datetime) -> bool:
         return held == {"inputs": _inputs(settings, (), now), "charges": 0}
 
 
-def _contracts(settings: Settings) -> list[Contract]:
-    return [each for each in read_contracts(settings.contracts) if each.period_terms]
+def _contracts(settings: Settings, now: datetime) -> list[Contract]:
+    """Return the contracts with period terms that are known, with who bills as the price list names it."""
+
+    def provider_of(told: str) -> str:
+        return PriceBook.load(settings).list_prices.provider(told)
+
+    return [each for each in read_contracts(settings.contracts, provider_of, as_of=now) if each.period_terms]
 
 
 def _inputs(settings: Settings, contracts: Sequence[Contract], now: datetime) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from tollbook.errors import ReferenceDataError
 from tollbook.rating import store
 from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
+from tollbook.rating.load import load_book
 from tollbook.settings import Settings
 
 MAY, JUNE, JULY = (datetime(2026, month, 1, tzinfo=UTC) for month in (5, 6, 7))
@@ -21,6 +22,19 @@ name: own
 entries:
   - {entry_id: a, provider: p, model: m, rates: {input_tokens: "2"}, known_from: 2026-05-15T00:00:00Z, source: s}
   - {entry_id: b, provider: p, model: m, rates: {input_tokens: "3"}, known_from: 2026-06-15T00:00:00Z, source: s}
+"""
+
+CONTRACT = """
+contract: 1
+contract_id: half
+provider: p
+currency: USD
+valid_from: 2026-05-01
+known_from: 2026-07-01T00:00:00Z
+author: a
+reason: r
+terms:
+  - {term_id: off, discount: {percent: "50"}}
 """
 
 
@@ -106,3 +120,18 @@ def test_before_the_first_recorded_book_the_entries_known_by_then_count(settings
     """A home that has not metered yet can still be asked."""
     write(settings.price_overlays / "own.yml", OVERLAY)
     assert [rate_of(PriceBook.load(settings, as_of=at)) for at in (MAY, JUNE, JULY)] == [0, 2_000_000, 3_000_000]
+
+
+def test_what_becomes_known_tomorrow_is_not_in_the_book_of_today(settings: Settings) -> None:
+    """A price list or contract that was put there ahead of its time waits for it, without a change of the file."""
+    write(settings.price_overlays / "own.yml", OVERLAY)
+    write(settings.contracts / "half.yml", CONTRACT)
+    book = load_book(settings, now=datetime(2026, 6, 14, tzinfo=UTC))
+    assert (rate_of(book), book.contracted) == (2_000_000, None)
+    assert load_book(settings, now=datetime(2026, 6, 15, tzinfo=UTC) - timedelta(microseconds=1)) is book
+    after = load_book(settings, now=datetime(2026, 6, 15, tzinfo=UTC))
+    assert (rate_of(after), after.contracted) == (3_000_000, None)
+    under = load_book(settings, now=JULY).contracted
+    assert under is not None
+    # Half of 3 USD a million.
+    assert [price.rates for price in under.prices if price.contract_id == "half"] == [{"input_tokens": 1_500_000}]

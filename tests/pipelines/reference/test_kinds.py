@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,24 @@ from tollbook.cli import build_app
 from tollbook.contracts import shipped_folder
 from tollbook.errors import ReferenceDataError
 from tollbook.rating.book import PriceBook
+from tollbook.rating.sources.contracts import read_contracts
 from tollbook.reference.kinds import check_file, load_file
 from tollbook.settings import Settings
 
 EXAMPLES = shipped_folder("schemas") / "examples"
+BEDROCK = """
+contract: 1
+contract_id: bedrock
+provider: Amazon Bedrock
+currency: USD
+valid_from: 2026-01-01
+known_from: 2026-01-01T00:00:00Z
+author: a
+reason: r
+terms:
+  - {term_id: off, discount: {percent: "50"}}
+  - {term_id: fee, committed_use: {fee: "100", included_tokens: 1000}}
+"""
 CONTRACT = EXAMPLES / "contracts" / "openai-2026.contract.yml"
 
 
@@ -77,6 +92,44 @@ def test_a_term_that_reaches_no_price_is_told(tmp_path: Path) -> None:
     assert load_file(path, Settings(home=tmp_path / "home")).notices == (
         "openai-2026: term gpt-5-rates changes no list price of openai",
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "notice"),
+    [
+        ("opnai", "there is no price list of opnai; its terms reach only what it tells the cost of"),
+        ("litellm", "litellm passes calls on and bills none; name who bills behind it"),
+    ],
+)
+def test_a_provider_that_nobody_knows_is_told(tmp_path: Path, told: str, notice: str) -> None:
+    """A typo would else leave every call at list price and every promise unmet, in silence."""
+    path = tmp_path / "contract.yml"
+    path.write_bytes(CONTRACT.read_bytes().replace(b"provider: openai", f"provider: {told}".encode()))
+    assert load_file(path, Settings(home=tmp_path / "home")).notices == (f"openai-2026: {notice}",)
+
+
+def test_a_term_over_a_period_that_reaches_no_price_is_told(tmp_path: Path) -> None:
+    """A fee for a misspelt model would include nothing."""
+    path = tmp_path / "contract.yml"
+    term = b"  - term_id: fee\n    applies_to: {models: [gtp-5]}\n    committed_use: {fee: '1', included_tokens: 1}\n"
+    path.write_bytes(CONTRACT.read_bytes().rstrip() + b"\n" + term)
+    assert load_file(path, Settings(home=tmp_path / "home")).notices == (
+        "openai-2026: term fee reaches no list price of openai",
+    )
+
+
+def test_a_contract_holds_by_any_name_of_who_bills(tmp_path: Path) -> None:
+    """The price list finds Bedrock by a rule and not by an alias; half off is half off all the same."""
+    path = tmp_path / "contract.yml"
+    path.write_text(BEDROCK, encoding="utf-8")
+    settings = Settings(home=tmp_path / "home")
+    assert load_file(path, settings).notices == ()
+    book = PriceBook.load(settings)
+    assert book.contracted is not None
+    agreed = {price.provider for price in book.contracted.prices if price.contract_id == "bedrock"}
+    assert agreed == {"aws"}
+    (contract,) = read_contracts(settings.contracts, book.list_prices.provider, as_of=datetime(2026, 7, 1, tzinfo=UTC))
+    assert contract.provider == "aws"
 
 
 def test_rates_without_an_exchange_rate_are_told(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tollbook.errors import BuildFailedError, ReferenceDataError
+from tollbook.rating.book import PriceBook
 from tollbook.rating.periods.charges import charge_schema, charge_table, newest_charges, read_charges, write_charges
 from tollbook.rating.sources.contracts import load_contract
 from tollbook.warehouse import period_charges
@@ -36,7 +37,7 @@ def agree(lake: LakeBuilder, tmp_path: Path, terms: str = TERMS, *, known: str =
         "contract: 1\ncontract_id: acme\nprovider: openai\ncurrency: USD\nvalid_from: 2026-06-01\nvalid_to: 2026-08-01"
     )
     path.write_text(f"{head}\nknown_from: {known}T00:00:00Z\nauthor: a\nreason: r\nterms:{terms}", encoding="utf-8")
-    load_contract(path, lake.settings.contracts)
+    load_contract(path, lake.settings.contracts, PriceBook.load(lake.settings), now=NOW)
     return path
 
 
@@ -46,6 +47,7 @@ def built(lake: LakeBuilder, now: str) -> list[tuple[Any, ...]]:
     return lake.query(f"{SHOWN} order by all")
 
 
+NOW = datetime(2026, 8, 3, tzinfo=UTC)
 JUNE, JULY = date(2026, 6, 1), date(2026, 7, 1)
 
 
