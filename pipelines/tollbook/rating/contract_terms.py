@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from fractions import Fraction
-from functools import cache
 from typing import Final
 
-from tollbook.rating.patterns import ANY, matches
+from tollbook.rating.patterns import ANY, matches, patterns_meet
 from tollbook.rating.units import DEFAULT_TIER
 
 USD: Final = "USD"
@@ -223,20 +222,3 @@ def midnight(day: date) -> datetime:
 def matches_any(patterns: tuple[str, ...], text: str) -> bool:
     """Return whether a text is one that any of some patterns stands for."""
     return patterns == ALL_MODELS or any(matches(each, text) for each in patterns)
-
-
-def patterns_meet(one: str, another: str) -> bool:
-    """Return whether some text matches both patterns, whatever texts there are."""
-    left, right = one.lower(), another.lower()
-
-    @cache
-    def meet(i: int, j: int) -> bool:
-        if i == len(left) or j == len(right):
-            return set(left[i:] + right[j:]) <= {ANY}
-        if left[i] == ANY:
-            return meet(i + 1, j) or meet(i, j + 1)
-        if right[j] == ANY:
-            return meet(i, j + 1) or meet(i + 1, j)
-        return left[i] == right[j] and meet(i + 1, j + 1)
-
-    return meet(0, 0)

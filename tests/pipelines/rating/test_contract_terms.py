@@ -1,39 +1,8 @@
-"""What a contract covers: patterns that meet, and what a term reaches unless told otherwise."""
+"""What a contract covers: what a term reaches unless told otherwise."""
 
 from __future__ import annotations
 
-from itertools import product
-
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from tollbook.rating.contract_terms import DEFAULT_PRICE, Reach, matches_any, patterns_meet
-
-
-@pytest.mark.parametrize(
-    ("one", "another", "meet"),
-    [
-        ("*", "anything", True),
-        ("gpt-5*", "gpt-5", True),
-        ("gpt-5*", "*-mini", True),
-        ("gpt-5*", "gpt-4*", False),
-        ("a*b", "b*a", False),
-        ("A", "a", True),
-        ("a", "", False),
-        ("*", "", True),
-    ],
-)
-def test_patterns_meet_when_some_text_matches_both(one: str, another: str, meet: bool) -> None:
-    """Two contracts may not cover a model that nobody has thought of yet."""
-    assert patterns_meet(one, another) is patterns_meet(another, one) is meet
-
-
-@given(st.text("ab*", max_size=4), st.text("ab*", max_size=4))
-def test_patterns_meet_as_trying_all_texts_says(one: str, another: str) -> None:
-    """Any pair that a text of up to six letters shows to meet, meets, and no other: four signs need no longer one."""
-    texts = ("".join(letters) for length in range(7) for letters in product("ab", repeat=length))
-    assert patterns_meet(one, another) is any(matches_any((one,), t) and matches_any((another,), t) for t in texts)
+from tollbook.rating.contract_terms import DEFAULT_PRICE, Reach
 
 
 def test_negotiated_rates_cover_the_plain_price_unless_told_otherwise() -> None:
