@@ -37,28 +37,38 @@ def show(
         str | None,
         typer.Option("--as-of", help="By what was known at this time [default: now].", show_default=False),
     ] = None,
+    tier: Annotated[
+        str | None, typer.Option(help="Service tier, such as batch [default: every one].", show_default=False)
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Show the price of a model in force at an instant, and why: each service tier, context length and unit.
 
     Behind the list prices stand those that contracts make of them. Times without a zone are UTC. Without a home the
-    price list of the package answers. Exit 1 when no price is known.
+    price list of the package answers. With --as-of the book that was in use then answers, and before the first one the
+    files, by when they say each entry became known. Exit 1 when no price is known.
     """
     from tollbook.rating.book import PriceBook
     from tollbook.rating.explain import book_prices_in_force, instant
+    from tollbook.rating.provenance import knowledge, with_authors
 
-    moment = instant(at)
-    book = PriceBook.load(Settings.load(home=home), None if as_of is None else instant(as_of))
-    found = book_prices_in_force(book, model, moment, provider=provider)
+    moment, known_at, settings = instant(at), instant(as_of), Settings.load(home=home)
+    book = PriceBook.load(settings, None if as_of is None else known_at)
+    answered = None if as_of is None else knowledge(settings, known_at)
+    found = book_prices_in_force(book, model, moment, provider=provider, service_tier=tier)
+    found = with_authors(found, settings.contracts, known_at)
     document = {"catalogue_version": book.version, "at": moment.isoformat().replace("+00:00", "Z")}
     if as_json:
-        print_json({**document, "prices": [price.as_dict() for price in found]})
+        known = None if answered is None else answered.as_dict()
+        print_json({**document, "knowledge": known, "prices": [price.as_dict() for price in found]})
     else:
+        if answered is not None and found:
+            typer.echo(f"{answered.sentence()}\n")
         for price in found:
             _print_price(price)
     if not found:
-        where = f" at {provider}" if provider else ""
+        where = "".join([f" at {provider}" if provider else "", f", {tier}," if tier else ""])
         progress(f"no price of {model}{where} is in force at {document['at']}, by {book.version}")
         raise typer.Exit(1)
 
@@ -201,17 +211,24 @@ def rerate(
 
 
 def _print_price(price: PriceInForce) -> None:
+    from tollbook.rating.prices import ANY_ACCOUNT
+
     told = price.as_dict()
     above = told["above_input_tokens"]
     context = "" if above is None else f", requests above {above:,} input tokens"
-    scope = "".join(f", {told[name]}" for name in ("region", "contract_id") if told[name] is not None)
+    scope = "" if told["region"] is None else f", {told['region']}"
+    if told["contract_id"] is not None:
+        account = told["billing_account_id"]
+        whom = "every account" if account in {None, ANY_ACCOUNT} else f"account {account}"
+        scope += f", contract {told['contract_id']} for {whom}"
     typer.echo(f"{told['provider']} {told['model']}, {told['service_tier']}{context}{scope}")
     since, until = told["valid_from"] or "ever", told["valid_to"] or "further notice"
     daily = f", daily {told['daily_from']} to {told['daily_to']} UTC" if told["daily_to"] else ""
     typer.echo(f"  {told['basis']}, since {since}, until {until}{daily}")
     typer.echo(f"  {told['sku_price_id']}")
     checked = "" if told["checked_on"] is None else f", checked on {told['checked_on']}"
-    typer.echo(f"  source: {told['source'] or 'not known'}{checked}")
+    unknown = "not known" if told["contract_id"] is None else f"contract {told['contract_id']}, which names none"
+    typer.echo(f"  source: {told['source'] or unknown}{checked}")
     for sentence in told["words"]:
         typer.echo(f"  {sentence}")
     units: dict[tuple[str, str, str], list[str]] = {}
@@ -219,5 +236,6 @@ def _print_price(price: PriceInForce) -> None:
         key = (rate.rate_key, f"{rate.price:f}", f"{rate.per:,} {rate.consumed_unit}")
         units.setdefault(key, []).append(rate.unit)
     rows = [(f"  {name}", usd, per, ", ".join(priced)) for (name, usd, per), priced in units.items()]
-    print_table(("  rate", "USD", "per", "prices"), rows)
+    if rows:
+        print_table(("  rate", "USD", "per", "prices"), rows)
     typer.echo("")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -13,10 +14,11 @@ import numpy as np
 from tollbook.errors import MisuseError
 from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
+from tollbook.rating.daily import daily_window
 from tollbook.rating.lookup import FoundModel
 from tollbook.rating.money import usd
 from tollbook.rating.prices import Price, time_of_day
-from tollbook.rating.rated import ESTIMATED, RATED
+from tollbook.rating.rated import ESTIMATED, RATED, UNPRICED
 from tollbook.rating.schedule import (
     DAY_MICROSECONDS,
     SINCE_EVER,
@@ -59,23 +61,29 @@ class PriceInForce:
 
     Attributes:
         price: The price.
-        basis: `rated`, or `estimated` where it is only the earliest known one.
+        basis: `rated`, `estimated` where it is only the earliest known one, or `unpriced` where it has no rates.
         valid_from: First instant of the period that it is applied to; None when there is no beginning.
         valid_to: First instant after that period; None while it is open.
-        daily_to: Time of day, in UTC, at which the day's next price begins; None where it holds all day.
+        daily_from: Time of day, in UTC, from which it holds: it may be cut at midnight, and begin on the day before.
+        daily_to: Time of day, in UTC, at which other rates begin; None where it holds all day.
         rates: What each unit costs; a unit without a rate is absent.
         superseded_by: `sku_price_id` of the price that takes its place at `valid_to`, where one does.
         superseded: `sku_price_id` of the price whose place it took at `valid_from`, where there was one.
+        contract_author: Who wrote the contract that made it, where that is known.
+        contract_reason: Why, likewise.
     """
 
     price: Price
     basis: str
     valid_from: datetime | None
     valid_to: datetime | None
+    daily_from: time
     daily_to: time | None
     rates: tuple[UnitRate, ...]
     superseded_by: str | None = None
     superseded: str | None = None
+    contract_author: str | None = None
+    contract_reason: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the price as it is printed in JSON."""
@@ -88,7 +96,7 @@ class PriceInForce:
             "billing_account_id": price.billing_account_id,
             "contract_id": price.contract_id,
             "above_input_tokens": price.above_input_tokens,
-            "daily_from": time_of_day(price.daily_from),
+            "daily_from": time_of_day(self.daily_from),
             "daily_to": None if self.daily_to is None else time_of_day(self.daily_to),
             "basis": self.basis,
             "valid_from": written(self.valid_from),
@@ -97,6 +105,8 @@ class PriceInForce:
             "superseded": self.superseded,
             "superseded_by": self.superseded_by,
             "source": price.source,
+            "contract_author": self.contract_author,
+            "contract_reason": self.contract_reason,
             "checked_on": price.checked_on,
             "words": words(self),
             "rates": [
@@ -128,7 +138,7 @@ def instant(text: str | None) -> datetime:
 
 
 def prices_in_force(
-    catalogue: Catalogue, model: str, at: datetime, *, provider: str | None = None
+    catalogue: Catalogue, model: str, at: datetime, *, provider: str | None = None, service_tier: str | None = None
 ) -> list[PriceInForce]:
     """Return what a model costs at an instant: every service tier and length of context.
 
@@ -137,11 +147,20 @@ def prices_in_force(
         model: Model, as an event would name it.
         at: Instant, with a time zone.
         provider: Provider, by any of its names; None for every provider that has the model itself.
+        service_tier: Service tier, by any of its names; None for every one.
 
     Returns:
         Prices by provider, service tier and context. Empty when the catalogue knows no such model, or no
         price of it is in force.
+
+    Raises:
+        MisuseError: There is no such service tier.
     """
+    tier = None if service_tier is None else catalogue.names.service_tier(service_tier)
+    if service_tier is not None and tier is None:
+        raise MisuseError(
+            f"expected a service tier of {', '.join(catalogue.names.tier_contexts)}, got {service_tier!r}"
+        )
     wanted = list(catalogue.lookup.providers()) if provider is None else [provider]
     found = [catalogue.find(each, model) for each in wanted]
     prices: list[PriceInForce] = []
@@ -149,18 +168,33 @@ def prices_in_force(
         if each is not None and (provider is not None or each.own):
             for group in _groups(catalogue, each):
                 prices += _of_group(catalogue, group, at)
-    return prices
+    return [each for each in prices if tier is None or each.price.service_tier == tier]
 
 
 def book_prices_in_force(
-    book: PriceBook, model: str, at: datetime, *, provider: str | None = None
+    book: PriceBook, model: str, at: datetime, *, provider: str | None = None, service_tier: str | None = None
 ) -> list[PriceInForce]:
     """Return what a model costs at an instant by a book: list prices, and behind them what contracts make of them."""
-    listed = prices_in_force(book.list_prices, model, at, provider=provider)
+    listed = prices_in_force(book.list_prices, model, at, provider=provider, service_tier=service_tier)
     if book.contracted is None:
         return listed
-    agreed = prices_in_force(book.contracted, model, at, provider=provider)
-    return listed + [each for each in agreed if each.price.contract_id is not None]
+    agreed = prices_in_force(book.contracted, model, at, provider=provider, service_tier=service_tier)
+    begins = {price.sku_price_id: price.valid_from for price in reversed(book.list_prices.prices)}
+    return listed + [_begun(each, begins) for each in agreed if each.price.contract_id is not None]
+
+
+def _begun(told: PriceInForce, begins: Mapping[str, datetime | None]) -> PriceInForce:
+    """Return a contracted price without neighbours that had not begun: before that they only were an estimate."""
+
+    def had_begun(sku_price_id: str | None, at: datetime | None) -> str | None:
+        since = None if sku_price_id is None else begins.get(sku_price_id)
+        return sku_price_id if since is None or (at is not None and since <= at) else None
+
+    return replace(
+        told,
+        superseded=had_begun(told.superseded, told.valid_from),
+        superseded_by=had_begun(told.superseded_by, told.valid_to),
+    )
 
 
 def _groups(catalogue: Catalogue, found: FoundModel) -> list[int]:
@@ -181,13 +215,14 @@ def _of_group(catalogue: Catalogue, group: int, at: datetime) -> list[PriceInFor
     hour = int(schedule.hours.find(np.array([period]), instant, period=_DAY)[0])
     first, beyond = _same_prices(schedule, group, period)
     valid_from, valid_to = _bounds(schedule.periods, group, first, beyond)
-    daily_to = _daily_to(schedule.hours, period, hour)
+    daily_from, daily_to = daily_window(schedule, period, hour)
     return [
         PriceInForce(
             line.price,
-            ESTIMATED if line.estimated else RATED,
+            UNPRICED if not line.price.rates else ESTIMATED if line.estimated else RATED,
             valid_from,
             valid_to,
+            daily_from,
             daily_to,
             _rates(catalogue, line.price),
             superseded_by=_beside(schedule, group, beyond, line.price),
@@ -229,15 +264,6 @@ def _beside(schedule: Schedule, group: int, period: int, price: Price) -> str | 
     beside = (line.price for line in _lines(schedule, period, since) if not line.estimated)
     ids = [each.sku_price_id for each in beside if each and each.above_input_tokens == price.above_input_tokens]
     return next((each for each in ids if each != price.sku_price_id), None)
-
-
-def _daily_to(hours: Steps, period: int, hour: int) -> time | None:
-    """Return the time of day at which the next price of a day begins, None where one holds all day."""
-    first, beyond = int(hours.offsets[period]), int(hours.offsets[period + 1])
-    if beyond - first == 1:
-        return None
-    following = hour + 1 if hour + 1 < beyond else first
-    return (_EPOCH + timedelta(microseconds=int(hours.starts[following]))).time()
 
 
 def _rates(catalogue: Catalogue, price: Price) -> tuple[UnitRate, ...]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, overload
 
 from tollbook.rating.money import PICO_PER_USD, usd
 from tollbook.rating.prices import ANY_ACCOUNT
-from tollbook.rating.rated import ESTIMATED
+from tollbook.rating.rated import ESTIMATED, UNPRICED
 
 if TYPE_CHECKING:
     from tollbook.rating.explain import PriceInForce
@@ -25,21 +25,31 @@ def written(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
-def words(told: PriceInForce) -> list[str]:
-    """Return in sentences why a price is what it is, and whose word that is."""
-    return [sentence for part in (_held, _of_overlay, _of_region, _of_contract) for sentence in part(told)]
+def words(told: PriceInForce, *, now: datetime | None = None) -> list[str]:
+    """Return in sentences why a price is what it is, and whose word that is.
+
+    Args:
+        told: The price.
+        now: The present, with a time zone, by default that of the clock: what comes after it is yet to happen.
+    """
+    held = _held(told, now or datetime.now(UTC))
+    return [*held, *(sentence for part in (_of_overlay, _of_region, _of_contract) for sentence in part(told))]
 
 
-def _held(told: PriceInForce) -> Iterator[str]:
+def _held(told: PriceInForce, now: datetime) -> Iterator[str]:
+    if told.basis == UNPRICED:
+        yield "This price has no rates, so usage by it has no cost."
     if told.basis == ESTIMATED:
         yield "No price is known for this time; it is the earliest known one, and a cost by it is an estimate."
     if told.price.above_input_tokens is not None:
         above = f"{told.price.above_input_tokens:,}"
         yield f"All tokens of a request with more than {above} input tokens are at these rates."
     if told.superseded is not None:
-        yield f"It took the place of {told.superseded} at {written(told.valid_from)}."
+        took = "will take" if told.valid_from is not None and told.valid_from > now else "took"
+        yield f"It {took} the place of {told.superseded} at {written(told.valid_from)}."
     if told.superseded_by is not None:
-        yield f"It was superseded by {told.superseded_by} at {written(told.valid_to)}."
+        was = "will be" if told.valid_to is not None and told.valid_to > now else "was"
+        yield f"It {was} superseded by {told.superseded_by} at {written(told.valid_to)}."
 
 
 def _of_overlay(told: PriceInForce) -> Iterator[str]:
@@ -75,6 +85,10 @@ def _of_contract(told: PriceInForce) -> Iterator[str]:
     yield f"Agreed for {whom} by the contract {told.price.contract_id}, over {agreement.supersedes}:"
     for term, keys in agreement.terms.items():
         yield f"the term {term} says {', '.join(keys)}."
+    if told.contract_author is not None:
+        yield f"The contract is written by {told.contract_author}; its reason: {told.contract_reason}"
+    if not agreement.rates:
+        return  # A discount is on the list price, whatever the currency of the contract.
     if agreement.usd is None:
         yield f"There is no exchange rate from {agreement.currency} at this time, so there is no price."
     elif agreement.usd != 1:

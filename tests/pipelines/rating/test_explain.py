@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -59,7 +60,7 @@ def test_a_price_is_told_by_tier_context_and_time_of_day(genai_catalogue: Catalo
         ("fast", None, "estimated"),
     ]
     (night,) = prices_in_force(genai_catalogue, "deepseek-chat", at, provider="deepseek")
-    assert (f"{night.price.daily_from:%H:%M}", f"{night.daily_to:%H:%M}") == ("16:30", "00:00")
+    assert (f"{night.daily_from:%H:%M}", f"{night.daily_to:%H:%M}") == ("16:30", "00:30")
 
 
 def test_without_a_provider_every_one_that_has_the_model_is_told(genai_catalogue: Catalogue) -> None:
@@ -273,3 +274,149 @@ def test_a_contracted_price_is_told_behind_the_list_price() -> None:
         "the term t1 says input_tokens.",
         "One EUR is 1.125 USD since 2025-06-10T00:00:00Z.",
     ]
+
+
+def of_contract(agreement: Agreement, rates: dict[str, Fraction | int], *, account: str = "a") -> PriceBook:
+    """Return a book with one list price, and what a contract makes of it."""
+    listed = Catalogue.from_rows([Price("p", "m", {"input_tokens": 4})], version="v")
+    agreed = Price("p", "m", rates, contract_id="c", billing_account_id=account, agreement=agreement, price_list="c")
+    return PriceBook.of(listed, contracted=listed.with_prices([*listed.prices, agreed], list_name="v+contracts"))
+
+
+def test_a_discount_in_another_currency_is_not_said_to_lack_an_exchange_rate() -> None:
+    """Half of a list price is half of it in any currency: 'there is no price' stood beside a price of 2."""
+    book = of_contract(Agreement({"t": ("input_tokens",)}, "EUR", {}, None, None, "list"), {"input_tokens": 2})
+    _, told = book_prices_in_force(book, "m", CHANGE)
+    assert (told.basis, words(told)[1:]) == ("rated", ["the term t says input_tokens."])
+    known = of_contract(Agreement({"t": ("input_tokens",)}, "EUR", {}, Fraction(9, 8), CHANGE, "list"), {})
+    assert not any("One EUR is" in each for each in words(book_prices_in_force(known, "m", CHANGE)[1]))
+
+
+def test_a_price_without_rates_is_not_said_to_be_rated() -> None:
+    """Some models of the list have no rates: an empty table below `rated` promised a cost that no event gets."""
+    (told,) = prices_in_force(Catalogue.from_rows([Price("p", "m", {})], version="v"), "m", CHANGE)
+    assert told.basis == "unpriced"
+    assert words(told) == ["This price has no rates, so usage by it has no cost."]
+    agreement = Agreement({"t": ("input_tokens",)}, "EUR", {"input_tokens": Fraction(3)}, None, None, "list")
+    _, agreed = book_prices_in_force(of_contract(agreement, {}), "m", CHANGE)
+    assert agreed.basis == "unpriced"
+    assert "This price has no rates, so usage by it has no cost." in words(agreed)
+    assert "There is no exchange rate from EUR at this time, so there is no price." in words(agreed)
+
+
+def test_a_real_price_without_rates_is_shown_as_unpriced() -> None:
+    """github-copilot's gpt-4o has no rates in the list; usage by it is `unpriced` for `missing_rate`."""
+    result = run("show", "gpt-4o", "--provider", "github-copilot", "--at", "2026-06-01")
+    assert result.exit_code == 0
+    assert "  unpriced, since ever" in result.stdout
+    assert "  This price has no rates, so usage by it has no cost." in result.stdout
+    assert "USD" not in result.stdout
+
+
+def test_a_window_over_midnight_is_shown_whole(genai_catalogue: Catalogue) -> None:
+    """The night of deepseek is from 16:30 to 00:30: whoever calls at 00:10 pays it too."""
+    for hour, minute in ((17, 0), (0, 10)):
+        at = datetime(2026, 6, 1, hour, minute, tzinfo=UTC)
+        (night,) = prices_in_force(genai_catalogue, "deepseek-chat", at, provider="deepseek")
+        told = night.as_dict()
+        assert (told["daily_from"], told["daily_to"]) == ("16:30", "00:30")
+    (daytime,) = prices_in_force(
+        genai_catalogue, "deepseek-chat", datetime(2026, 6, 1, 12, tzinfo=UTC), provider="deepseek"
+    )
+    assert (daytime.as_dict()["daily_from"], daytime.as_dict()["daily_to"]) == ("00:30", "16:30")
+
+
+def test_what_is_yet_to_come_is_not_told_as_past() -> None:
+    """'It was superseded at 2027' was said in 2026."""
+    start = datetime(2027, 1, 1, tzinfo=UTC)
+    rows = [
+        Price("p", "m", {"input_tokens": 2}, valid_to=start),
+        Price("p", "m", {"input_tokens": 1}, valid_from=start),
+    ]
+    catalogue = Catalogue.from_rows(rows, version="v")
+    (before,), (after,) = (prices_in_force(catalogue, "m", at) for at in (CHANGE, start))
+    assert words(before, now=CHANGE) == [
+        f"It will be superseded by {after.price.sku_price_id} at 2027-01-01T00:00:00Z."
+    ]
+    assert words(after, now=CHANGE) == [
+        f"It will take the place of {before.price.sku_price_id} at 2027-01-01T00:00:00Z."
+    ]
+    assert words(before, now=start) == [f"It was superseded by {after.price.sku_price_id} at 2027-01-01T00:00:00Z."]
+    assert words(after, now=start) == [f"It took the place of {before.price.sku_price_id} at 2027-01-01T00:00:00Z."]
+
+
+def test_a_contract_does_not_take_the_place_of_a_price_that_begins_later() -> None:
+    """Before July the list price is an estimate; a contract since January was said to have superseded it."""
+    january, july = (datetime(2026, month, 1, tzinfo=UTC) for month in (1, 7))
+    listed = Catalogue.from_rows([Price("p", "m", {"input_tokens": 4}, valid_from=july)], version="v")
+    (price,) = listed.prices
+    estimate = replace(price.held(None, january), billing_account_id="*")
+    agreed = Price(
+        "p", "m", {"input_tokens": 2}, valid_from=january, contract_id="c", billing_account_id="*", price_list="c"
+    )
+    book = PriceBook.of(listed, contracted=listed.with_prices([price, estimate, agreed], list_name="v+contracts"))
+    told = book_prices_in_force(book, "m", january)[-1]
+    assert (told.price.contract_id, told.superseded) == ("c", None)
+
+
+CONTRACT = """\
+contract: 1
+contract_id: acme-2026
+provider: openai
+billing_accounts: [org-1]
+currency: USD
+valid_from: 2026-01-01
+known_from: 2025-12-01T00:00:00Z
+author: finance
+reason: Renewed for two years.
+terms:
+  - term_id: half
+    discount: {percent: "50"}
+"""
+
+
+def under_contract(tmp_path: Path) -> str:
+    """Put the contract into use and return its home."""
+    folder = tmp_path / "reference" / "contracts"
+    folder.mkdir(parents=True)
+    (folder / "acme-2026@20251201T000000Z.yml").write_text(CONTRACT)
+    return str(tmp_path)
+
+
+def test_a_contracted_price_names_its_account_and_who_wrote_the_contract(tmp_path: Path) -> None:
+    """Two accounts of one contract looked alike, and 'source: not known' was all there was about it."""
+    home = under_contract(tmp_path)
+    result = run("show", "gpt-4o", "--provider", "openai", "--at", "2026-06-01", "--tier", "default", "--home", home)
+    _, agreed = result.stdout.strip().split("\n\n")
+    assert agreed.splitlines()[0] == "openai gpt-4o, default, contract acme-2026 for account org-1"
+    assert "  source: contract acme-2026, which names none" in agreed
+    assert "  The contract is written by finance; its reason: Renewed for two years." in agreed
+
+
+def test_one_service_tier_can_be_asked_for(tmp_path: Path) -> None:
+    """Eight prices of gpt-5.4 hide the one that was asked for."""
+    asked = ("show", "gpt-5.4", "--provider", "openai", "--at", "2026-06-01", "--json")
+    told = json.loads(run(*asked, "--tier", "batch").stdout)["prices"]
+    assert {each["service_tier"] for each in told} == {"batch"}
+    wrong = run(*asked, "--tier", "cheap")
+    assert isinstance(wrong.exception, MisuseError)
+    assert "expected a service tier of default, " in wrong.exception.message
+
+
+def test_which_book_answers_for_a_past_time_is_said(tmp_path: Path) -> None:
+    """Around the first recorded book files answer on one side and the book on the other, and may differ."""
+    book = PriceBook.of(Catalogue.from_rows([Price("p", "m", {"input_tokens": 1})], version="v"))
+    record(tmp_path / "lake", book, CHANGE)
+    after = run("show", "m", "--as-of", "2025-06-11", "--home", str(tmp_path))
+    assert after.stdout.startswith("By price book 1, in use since 2025-06-10T00:00:00Z: what was charged by.\n\n")
+    before = run("show", "o3", "--provider", "openai", "--as-of", "2025-06-09", "--home", str(tmp_path))
+    assert before.stdout.startswith("No price book was recorded by 2025-06-09T00:00:00Z: this is what the files of now")
+    told = json.loads(run("show", "m", "--as-of", "2025-06-11", "--home", str(tmp_path), "--json").stdout)
+    assert told["knowledge"] == {
+        "as_of": "2025-06-11T00:00:00Z",
+        "answered_by": "recorded_book",
+        "number": 1,
+        "since": "2025-06-10T00:00:00Z",
+    }
+    asked = ("show", "o3", "--as-of", "2025-06-09", "--home", str(tmp_path), "--json")
+    assert json.loads(run(*asked).stdout)["knowledge"]["answered_by"] == "files"
