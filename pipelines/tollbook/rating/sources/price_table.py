@@ -8,23 +8,25 @@ cannot be.
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from tollbook.errors import DocumentFault, MisuseError
-from tollbook.rating.money import MAX_COST_PICO_USD, PICO_PER_USD
+from tollbook.errors import DocumentFault, MisuseError, ReferenceDataError
+from tollbook.rating.money import PICO_PER_USD
 from tollbook.rating.prices import Price
 from tollbook.rating.units import DEFAULT_TIER, load_units
 from tollbook.reference.documents import Document, read_document, refuse
 
 UNKNOWN_PROVIDER: Final = "unknown"
+# As tables write amounts, `2.5e-06` among them; an exponent beyond two digits is no price, and fills the memory.
+_AMOUNT: Final = re.compile(r"\+?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][-+]?[0-9]{1,2})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,16 @@ def read_price_table(path: Path, mapping: Path) -> list[Price]:
     table = _Table(path, document.content, [])
     series: defaultdict[str, list[_Row]] = defaultdict(list)
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = csv.DictReader(file, restval="", strict=True)
-            _check_columns(table, lines.fieldnames or ())
-            for cells in lines:
-                model = cells[table.mapping["model"]].strip()
-                row = _read_row(table, lines.line_num, model, cells)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, strict=True)
+            headings = next(lines, [])
+            _check_columns(table, headings)
+            for row_cells in lines:
+                if not row_cells:
+                    continue
+                cells = _cells(table, lines.line_num, headings, row_cells)
+                model = cells.get(table.mapping["model"], "").strip()
+                row = _read_row(table, lines.line_num, model, cells) if cells else None
                 if row is not None:
                     series[model].append(row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -102,6 +108,15 @@ def read_price_table(path: Path, mapping: Path) -> list[Price]:
                 table.note(row.line, table.mapping["valid_from"], expected, f"{row.valid_from:%Y-%m-%dT%H:%M:%SZ}")
     refuse(table.faults)
     return [price for model, rows in series.items() for price in _prices(table, model, rows)]
+
+
+def _cells(table: _Table, line: int, headings: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+    """Return the cells of a line by their headings; none where a cell more or less has moved what they mean."""
+    if len(row) == len(headings):
+        return dict(zip(headings, row, strict=True))
+    rule = f"expected {len(headings)} cells as in the heading"
+    table.faults.append(DocumentFault(str(table.path), line, "", str(len(row)), rule))
+    return {}
 
 
 def _prices(table: _Table, model: str, rows: list[_Row]) -> Iterator[Price]:
@@ -154,25 +169,28 @@ def _instant(table: _Table, line: int, column: str, cells: Mapping[str, str]) ->
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         table.note(line, column, "expected a date or a time such as 2026-06-01", text)
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _rate(table: _Table, line: int, column: str, key: str, cells: Mapping[str, str]) -> Fraction | None:
     text = cells[column].strip()
     if not text:
         return None
-    per = next(unit.per for unit in load_units().all if key in unit.rates)
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or not 0 <= amount <= Decimal(MAX_COST_PICO_USD) * per / PICO_PER_USD:
-        table.note(line, column, f"expected what {per:,} units cost in USD, zero or more", text)
-        return None
-    return Fraction(amount) * PICO_PER_USD / per
+    per = load_units().amounts[key]
+    if _AMOUNT.fullmatch(text):
+        rate = Fraction(text) * PICO_PER_USD / per
+        try:
+            Price(provider="", model="", rates={key: rate})
+        except ReferenceDataError:
+            pass
+        else:
+            return rate
+    expected = f"expected what {per:,} units cost in USD, zero or more, that a cost can hold, no finer than it"
+    table.note(line, column, expected, text)
+    return None
 
 
 def _check_rate_keys(mapping: Document) -> None:
@@ -186,11 +204,14 @@ def _check_rate_keys(mapping: Document) -> None:
     )
 
 
-def _check_columns(table: _Table, headings: Iterable[str]) -> None:
+def _check_columns(table: _Table, headings: Sequence[str]) -> None:
     mapping = table.mapping
     named = [mapping[name] for name in ("model", "provider", "valid_from", "valid_to") if name in mapping]
     named += [mapping["removed"]["column"]] if "removed" in mapping else []
     named += [column for part in mapping["prices"] for column in part["rates"].values()]
+    twice = sorted({each for each in named if headings.count(each) > 1})
+    if twice:
+        raise MisuseError(f"expected each column once in {table.path}, got {', '.join(twice)} more than once")
     absent = sorted(set(named) - set(headings))
     if absent:
         raise MisuseError(f"expected the columns {', '.join(absent)} in {table.path}, got {', '.join(headings)}")

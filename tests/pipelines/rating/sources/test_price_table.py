@@ -95,9 +95,63 @@ def test_nothing_is_read_when_a_value_cannot_be(files: tuple[Path, Path]) -> Non
         (6, "since", "'2026-01-01T00:00:00Z'"),
         (7, "input", "'1e30'"),
     ]
-    assert f"{files[0]}:2: input: expected what 1,000,000 units cost in USD, zero or more, got 'cheap'" in str(
-        caught.value
+    rule = "expected what 1,000,000 units cost in USD, zero or more, that a cost can hold, no finer than it"
+    assert f"{files[0]}:2: input: {rule}, got 'cheap'" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["1e-3000000", "1e3000000", "1_0", "٣", "1e-99", "0x1", "Infinity", "1" * 41])
+def test_a_value_that_is_no_price_is_told_with_its_line_and_costs_no_memory(
+    files: tuple[Path, Path], value: str
+) -> None:
+    """`1e-3000000` is ten characters and a fraction of three million digits; `1_0` is ten to Python alone."""
+    files[0].write_text(HEAD + f"a,acme,2026-01-01,{value},8,,new\n", encoding="utf-8")
+    with pytest.raises(ReferenceDataError) as caught:
+        read_price_table(*files)
+    (fault,) = caught.value.faults
+    assert (fault.line, fault.field, fault.value) == (2, "input", repr(value))
+
+
+def test_amounts_are_read_as_tables_write_them(files: tuple[Path, Path]) -> None:
+    """2.5e-06 USD for a token is how some tables write 2.50 for a million; here a million cost 0.0000025, +3 and .5."""
+    files[0].write_text(HEAD + "a,acme,2026-01-01,2.5e-06,+3,,new\n" + "b,acme,2026-01-01,.5,1.,,new\n")
+    rates = [each.rates for each in read_price_table(*files)]
+    assert rates == [
+        {"input_tokens": Fraction(5, 2), "output_tokens": 3_000_000},
+        {"input_tokens": 500_000, "output_tokens": 1_000_000},
+    ]
+
+
+def test_a_line_with_a_cell_too_many_or_too_few_is_told(files: tuple[Path, Path]) -> None:
+    """An unquoted comma in a name moves every price by a column, and a line that breaks off loses some."""
+    files[0].write_text(
+        HEAD + "a,b,acme,2026-01-01,1,4,,new\n" + "a,acme,2026-01-01,1\n" + "\n" + "b,acme,2026-01-01,1,4,,new\n"
     )
+    with pytest.raises(ReferenceDataError) as caught:
+        read_price_table(*files)
+    assert [str(fault).partition("own.csv:")[2] for fault in caught.value.faults] == [
+        "2: expected 7 cells as in the heading, got 8",
+        "3: expected 7 cells as in the heading, got 4",
+    ]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_heading(files: tuple[Path, Path]) -> None:
+    """Spreadsheets write one, and then the column `model` seems to be absent though everyone can see it."""
+    files[0].write_bytes(b"\xef\xbb\xbf" + (HEAD + "a,acme,2026-01-01,1,4,,new\n").encode())
+    assert [each.model for each in read_price_table(*files)] == ["a"]
+
+
+def test_a_heading_that_stands_twice_is_misuse(files: tuple[Path, Path]) -> None:
+    """Of two columns `input` one would be taken, and nobody said which."""
+    files[0].write_text(HEAD.replace("batch", "input") + "a,acme,2026-01-01,1,4,2,new\n")
+    with pytest.raises(MisuseError, match=r"expected each column once in .*own\.csv, got input more than once"):
+        read_price_table(*files)
+
+
+def test_an_instant_that_utc_does_not_have_is_told_with_its_line(files: tuple[Path, Path]) -> None:
+    """The last hours of the year 9999 in Honolulu are after the end of time in UTC."""
+    files[0].write_text(HEAD + "a,acme,9999-12-31T23:59:59-10:00,1,4,,new\n")
+    with pytest.raises(ReferenceDataError, match=r"own\.csv:2: since: expected a date or a time"):
+        read_price_table(*files)
 
 
 def test_an_absent_column_is_misuse(files: tuple[Path, Path]) -> None:
