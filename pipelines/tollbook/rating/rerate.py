@@ -125,7 +125,8 @@ def rerate(
 ) -> Rerated:
     """Price stored events anew and write the ratings that differ.
 
-    A second rerate waits for the first. A meter may run meanwhile: what it commits after this began is not looked at.
+    A second rerate waits for the first. A meter may run meanwhile: what it commits after this began is not looked at, and
+    a newer book that it takes stays the one in use.
 
     Args:
         settings: Where the book lives.
@@ -147,10 +148,13 @@ def rerate(
         raise MisuseError(f"expected a first date before the end, got {first_date} and {end_date}")
     if not settings.lake.is_dir():
         raise MisuseError(f"expected a lake at {settings.lake}, found none: is this the home?")
-    book = load_book(settings)
     with ExitStack() as stack:
         if not dry_run:
             stack.enter_context(_only_rerate(settings.lake, tell))
+        book = load_book(settings)
+        if not dry_run:
+            # Now, not at the end: a meter may take a newer book meanwhile, which then is in use after this one.
+            record(settings.lake, book, clock())
         stored = StoredDates.of(settings.lake, first_date, end_date)
         pricing = stack.enter_context(repricer(book))
         run = RerateRun(stored, pricing, choice, closed or NothingClosed(), write=not dry_run, tell=tell)
@@ -173,7 +177,6 @@ def rerate(
             )
             for folder in sorted({(settings.lake / file.path).parent for file in run.files}):
                 sync_folder(folder)
-            record(settings.lake, book, entry.recorded_at)
             append_rating(settings.lake, entry)
             post_corrections(settings.lake, entry)
     models = sorted(run.by_model.groups.items(), key=lambda pair: tuple(str(part) for part in pair[0]))

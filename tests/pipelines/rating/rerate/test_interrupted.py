@@ -6,15 +6,21 @@ import random
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from tollbook.errors import LakeLockedError
 from tollbook.lake.log import log_lock
 from tollbook.lake.ratings import newest_rating, ratings_log
+from tollbook.rating.rerate import rerate
+from tollbook.rating.store import record, versions
 
 if TYPE_CHECKING:
     from tests.pipelines.rating.rerate.conftest import StoredUsage
+
+    from tollbook.rating.book import PriceBook
+    from tollbook.settings import Settings
 
 
 RERATE = """
@@ -100,3 +106,40 @@ def test_meter_may_run_meanwhile(usage: StoredUsage) -> None:
     second = usage.rerate(usage.fixed)
     assert (second.sequence, second.total.changed_events) == (2, 1)
     assert usage.in_force() == [Decimal(3), Decimal(3)]
+
+
+def test_a_meter_that_took_a_newer_book_meanwhile_has_the_last_word_on_which_is_in_use(usage: StoredUsage) -> None:
+    """Recorded at its end, the book of a long rerate came to be in use after a newer one, from then on and for ever."""
+    usage.meter([{} for _ in range(3)])
+    newer = usage.book_of(usage.price("gpt-4o", "9.00"), version="newer")
+    lake = usage.settings.lake
+    began, meanwhile, ended = (datetime(2026, 8, 1, 0, minute, tzinfo=UTC) for minute in (0, 5, 10))
+    instants = [began]
+
+    def meter_meanwhile(message: str) -> None:
+        if "differ" in message:
+            record(lake, newer, meanwhile)
+            instants.append(ended)
+
+    usage.rerate(usage.fixed, tell=meter_meanwhile, clock=lambda: instants[-1])
+    in_use = [(entry.recorded_at, entry.version) for entry in versions(lake)]
+    assert in_use == [(began, usage.fixed.version), (meanwhile, newer.version)]
+    (entry,) = usage.entries()
+    assert (entry.recorded_at, entry.catalogue_version) == (ended, usage.fixed.version)
+
+
+def test_a_rerate_that_waited_prices_by_the_book_in_force_when_its_turn_came(usage: StoredUsage) -> None:
+    """The files may have changed while another rerate was at work, and what it wrote may be by the newer ones."""
+    usage.meter([{}])
+    seen: list[bool] = []
+
+    def load(_: Settings) -> PriceBook:
+        try:
+            with log_lock(ratings_log(usage.settings.lake)):
+                seen.append(False)
+        except LakeLockedError:
+            seen.append(True)
+        return usage.fixed
+
+    rerate(usage.settings, first_date=date(2026, 6, 1), end_date=date(2026, 7, 1), load_book=load)
+    assert seen == [True]
