@@ -141,12 +141,16 @@ def load(
 
     from tollbook.rating.load import installed_catalogue
     from tollbook.rating.sources.loading import load_overlay
+    from tollbook.rating.stored_prices import rerate_notice
 
-    folder = Settings.load(home=home).price_overlays
-    loaded = load_overlay(file, folder, installed_catalogue(), now=datetime.now(UTC))
+    settings = Settings.load(home=home)
+    loaded = load_overlay(file, settings.price_overlays, installed_catalogue(), now=datetime.now(UTC))
     for notice in loaded.notices:
         progress(notice)
-    progress(f"{loaded.path} now holds {len(loaded.overlay.told)} entries, {len(loaded.new)} of them new")
+    count = len(loaded.overlay.told)
+    progress(f"{loaded.path} now holds {count} {'entry' if count == 1 else 'entries'}, {len(loaded.new)} of them new")
+    if told := rerate_notice(settings, home=home):
+        progress(told)
     if as_json:
         print_json({"file": str(loaded.path), "entries": len(loaded.overlay.told), "new": list(loaded.new)})
 
@@ -189,7 +193,7 @@ def rerate(
 
     The usage stays as it is: the ratings are laid over it and reach the tables with the next `tollbook warehouse
     build`. Where nothing differs nothing is written. Costs are in USD; events are stored tellings, repeats
-    included, of which the tables count one.
+    included, of which the tables count one. Exit 1 when no stored event is of the model or provider named.
     """
     from tollbook.rating.reprice import Choice
     from tollbook.rating.rerate import event_date
@@ -208,6 +212,8 @@ def rerate(
     else:
         print_table(*done.as_table())
     progress(done.sentence(dry_run=dry_run))
+    if done.matches_nothing:
+        raise typer.Exit(1)
 
 
 def _print_price(price: PriceInForce) -> None:

@@ -40,11 +40,15 @@ def check(file: ReferenceFile, *, as_json: Json = False) -> None:
 @app.command()
 def load(file: ReferenceFile, *, home: Home = None, as_json: Json = False) -> None:
     """Check a reference file and use it from the next commit on; a contract beside the others."""
-    from tollbook.reference.kinds import load_file
+    from tollbook.rating.stored_prices import rerate_notice
+    from tollbook.reference.kinds import OWNERS, load_file
 
-    loaded = load_file(file, Settings.load(home=home))
+    settings = Settings.load(home=home)
+    loaded = load_file(file, settings)
     progress(f"{loaded.path} now holds {loaded.holds}")
     for notice in loaded.notices:
         progress(notice)
+    if loaded.kind != OWNERS and (told := rerate_notice(settings, home=home)):
+        progress(told)
     if as_json:
         print_json(loaded.as_dict())

@@ -30,16 +30,10 @@ from tollbook.settings import Settings
 
 BookLoader = Callable[[Settings], PriceBook]
 _EVERYTHING = Choice()
-_HEADINGS = (
-    "events",
-    "changed",
-    "tokens",
-    "list cost before",
-    "list cost after",
-    "difference",
-    "unpriced before",
-    "unpriced after",
-)
+_HEADINGS = ("events", "changed", "tokens")
+_LIST_COST = ("list cost before", "list cost after", "difference")
+_CONTRACTED_COST = ("contracted cost before", "contracted cost after", "contracted difference")
+_UNPRICED = ("unpriced before", "unpriced after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +41,9 @@ class Rerated:
     """What a rerate found and did.
 
     Attributes:
+        first_date: First event date that was asked for.
+        end_date: Event date after the last.
+        choice: Which tellings were.
         sequence: Number of the rating that it wrote, None when nothing differed or nothing was to be written.
         catalogue_version: Price book that rated.
         lake_commit: Newest commit of the lake that was looked at.
@@ -57,6 +54,9 @@ class Rerated:
         corrections: What closed periods lack by it.
     """
 
+    first_date: date
+    end_date: date
+    choice: Choice
     sequence: int | None
     catalogue_version: str
     lake_commit: int
@@ -65,6 +65,11 @@ class Rerated:
     models: Mapping[tuple[Any, ...], Difference]
     total: Difference
     corrections: tuple[RatingCorrection, ...]
+
+    @property
+    def matches_nothing(self) -> bool:
+        """Whether a model or a provider was named, and no stored event is of it: misspelt, most likely."""
+        return not self.total.events and self.choice != _EVERYTHING
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts for JSON, costs as decimal texts in USD."""
@@ -82,12 +87,21 @@ class Rerated:
         }
 
     def as_table(self) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-        """Return headings and rows for people: a row for each model, and the total."""
-        rows = [(*key, *_cells(each)) for key, each in self.models.items()]
-        return (*BY_MODEL, *_HEADINGS), [*rows, ("all", "all", *_cells(self.total))]
+        """Return headings and rows for people: a row for each model, and the total.
+
+        Contracted costs have columns where any of them is not the list cost.
+        """
+        contracted = any(_is_contracted(each) for each in (*self.models.values(), self.total))
+        headings = (*BY_MODEL, *_HEADINGS, *_LIST_COST, *(_CONTRACTED_COST if contracted else ()), *_UNPRICED)
+        rows = [(*key, *_cells(each, contracted=contracted)) for key, each in self.models.items()]
+        return headings, [*rows, ("all", "all", *_cells(self.total, contracted=contracted))]
 
     def sentence(self, *, dry_run: bool = False) -> str:
         """Return what was done, in words."""
+        if not self.total.events:
+            named = {"model": self.choice.model, "provider": self.choice.provider}
+            told = " and ".join(f"{name} {text}" for name, text in named.items() if text is not None)
+            return f"no stored event between {self.first_date} and {self.end_date}{told and f' matches {told}'}"
         if not self.total.changed_events:
             return f"nothing differs by {self.catalogue_version}: nothing was written"
         found = (
@@ -181,6 +195,9 @@ def rerate(
             post_corrections(settings.lake, entry)
     models = sorted(run.by_model.groups.items(), key=lambda pair: tuple(str(part) for part in pair[0]))
     return Rerated(
+        first_date=first_date,
+        end_date=end_date,
+        choice=choice,
         sequence=stored.sequence if run.files else None,
         catalogue_version=book.version,
         lake_commit=stored.newest_commit,
@@ -192,16 +209,19 @@ def rerate(
     )
 
 
-def _cells(difference: Difference) -> tuple[Any, ...]:
+def _is_contracted(each: Difference) -> bool:
+    listed = (each.list_cost_before, each.list_cost_after)
+    return (each.contracted_cost_before, each.contracted_cost_after) != listed
+
+
+def _cells(each: Difference, *, contracted: bool) -> tuple[str, ...]:
+    costs = [each.list_cost_before, each.list_cost_after, each.list_cost_difference]
+    if contracted:
+        costs += [each.contracted_cost_before, each.contracted_cost_after, each.contracted_cost_difference]
     return (
-        f"{difference.events:,}",
-        f"{difference.changed_events:,}",
-        f"{difference.tokens:,}",
-        f"{amount(difference.list_cost_before):f}",
-        f"{amount(difference.list_cost_after):f}",
-        f"{amount(difference.list_cost_difference):f}",
-        f"{difference.unpriced_before:,}",
-        f"{difference.unpriced_after:,}",
+        *(f"{count:,}" for count in (each.events, each.changed_events, each.tokens)),
+        *(f"{amount(cost):f}" for cost in costs),
+        *(f"{count:,}" for count in (each.unpriced_before, each.unpriced_after)),
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -15,8 +17,9 @@ from tollbook.contracts import contract, usage_record_schema
 from tollbook.errors import CorruptManifestError, MisuseError
 from tollbook.lake.parquet import write_parquet
 from tollbook.lake.ratings import newest_rating
+from tollbook.rating.book import PriceBook
 from tollbook.rating.columns import COST_COLUMNS
-from tollbook.rating.store import versions
+from tollbook.rating.store import record, versions
 
 if TYPE_CHECKING:
     from tests.pipelines.rating.rerate.conftest import StoredUsage
@@ -243,3 +246,85 @@ def test_command_rates_by_the_prices_in_force_and_exits_as_promised(
     assert main([*command[:3], "yesterday", *command[4:]]) == 2
     assert main([*command[:-1], str(usage.settings.home / "nowhere")]) == 2
     assert usage.in_force() == [Decimal("2.5")]
+
+
+def test_a_misspelt_model_is_told_and_is_no_success(usage: StoredUsage, capsys: pytest.CaptureFixture[str]) -> None:
+    """'Nothing differs' with exit 0 was read as: it is done."""
+    usage.meter([{}])
+    asked = ["prices", "rerate", "--from", "2026-06-01", "--to", "2026-07-01", "--home", str(usage.settings.home)]
+
+    assert main([*asked, "--model", "no-such-model", "--provider", "openai"]) == 1
+    told = capsys.readouterr().err
+    assert "no stored event between 2026-06-01 and 2026-07-01 matches model no-such-model and provider openai" in told
+    assert usage.rerate(usage.fixed, first_date=date(2026, 5, 1), end_date=date(2026, 6, 1)).sentence() == (
+        "no stored event between 2026-05-01 and 2026-06-01"
+    )
+
+
+def test_a_rerate_by_a_new_contract_shows_what_it_changes(usage: StoredUsage) -> None:
+    """The table told list costs alone: 3,764 ratings changed, and the difference was 0. Half of 2.50 is 1.25 USD."""
+    usage.meter([{}])
+    listed = usage.today.list_prices
+    half = replace(
+        listed.prices[0],
+        rates={"input_tokens": Fraction(1_250_000)},
+        contract_id="c",
+        billing_account_id="*",
+        price_list="c",
+    )
+    agreed = listed.with_prices([*listed.prices, half], list_name="contracts")
+
+    headings, rows = usage.rerate(PriceBook.of(listed, contracted=agreed)).as_table()
+
+    costs = dict(zip(headings, rows[0], strict=True))
+    assert (costs["list cost before"], costs["list cost after"], costs["difference"]) == ("2.5", "2.5", "0")
+    assert [costs[f"contracted {name}"] for name in ("cost before", "cost after", "difference")] == [
+        "2.5",
+        "1.25",
+        "-1.25",
+    ]
+
+
+def test_a_rerate_without_contracts_has_no_column_for_them(usage: StoredUsage) -> None:
+    """Three columns that repeat three others make a table that nobody reads."""
+    usage.meter([{}])
+
+    headings, _ = usage.rerate(usage.fixed).as_table()
+
+    assert not any("contracted" in heading for heading in headings)
+
+
+OVERLAY = """\
+price_overlay: 1
+name: own
+entries:
+  - entry_id: june
+    provider: openai
+    model: gpt-4o
+    rates: {input_tokens: "2.25"}
+    known_from: 2026-06-03T08:00:00Z
+    source: a letter
+"""
+POLICY = "cost_policy: 1\nprefer: provider_reported\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "content"), [(["prices", "load"], OVERLAY), (["reference", "load"], POLICY)], ids=["prices", "policy"]
+)
+def test_after_a_price_was_loaded_the_command_that_applies_it_to_stored_usage_is_named(
+    usage: StoredUsage, capsys: pytest.CaptureFixture[str], command: list[str], content: str
+) -> None:
+    """A loaded price changed no cost of June, and nothing said that it would not."""
+    home = usage.settings.home
+    (home / "new.yml").write_text(content)
+    assert main([*command, str(home / "new.yml"), "--home", str(home)]) == 0
+    assert "rerate" not in capsys.readouterr().err
+    usage.meter([{}])
+    usage.meter([{"occurred_at": datetime(2026, 6, 7, tzinfo=UTC)}])
+    record(usage.settings.lake, usage.today, datetime(2026, 6, 1, tzinfo=UTC))
+
+    assert main([*command, str(home / "new.yml"), "--home", str(home)]) == 0
+
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "rerate" in line]
+    asked = f"tollbook prices rerate --from 2026-06-01 --to 2026-06-08 --home {home}"
+    assert line == f"stored usage keeps the prices it has; `{asked}` prices it by this"
