@@ -21,10 +21,10 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 BROKEN = {"input_tokens": Fraction(1_000_000), "cache_read_tokens": Fraction(2_000_000)}
 
 
-def used(model: str) -> UsedUnit:
+def used(model: str, provider: str = "acme") -> UsedUnit:
     """Return usage of a model."""
     start, end = datetime(2026, 6, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
-    return UsedUnit(start, end, "acme", model, "default", "uncached_input_tokens", 10, 0)
+    return UsedUnit(start, end, provider, model, "default", "uncached_input_tokens", 10, 0)
 
 
 @pytest.fixture
@@ -44,6 +44,12 @@ def test_the_packages_prices_are_checked_where_they_are_used_and_our_own_always(
 
     assert models == ["in-use", "our-own"]
     assert [each.model for each in check_book(book, [], now=NOW).findings] == ["our-own"]
+
+
+def test_a_model_that_is_used_through_a_gateway_is_checked_too(book: PriceBook) -> None:
+    """All that an organisation uses may come through LiteLLM, and then the check was clean whatever the prices were."""
+    for told in (used("acme/in-use", "litellm"), used("acme/in-use")):
+        assert [each.model for each in check_book(book, [told], now=NOW).findings] == ["in-use", "our-own"]
 
 
 def test_every_price_is_checked_when_asked_for(book: PriceBook) -> None:

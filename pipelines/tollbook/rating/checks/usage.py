@@ -66,9 +66,9 @@ def check_usage(used: Iterable[UsedUnit], catalogue: Catalogue) -> Iterator[Find
 
 
 def used_models(used: Iterable[UsedUnit], catalogue: Catalogue) -> set[tuple[str, str]]:
-    """Return provider and model, as the price list names them, of what was used and is in it."""
+    """Return provider and model, as the price list names them, of what was used and is in it by whatever spelling."""
     found = {(each.provider, each.model) for each in used if each.quantity}
-    models = [catalogue.lookup.find(provider, model) for provider, model in found]
+    models = [catalogue.find(provider, model) for provider, model in found]
     return {(each.provider, each.model) for each in models if each is not None}
 
 
