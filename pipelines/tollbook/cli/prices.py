@@ -173,6 +173,34 @@ def versions(*, home: Home = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def history(
+    model: Annotated[str, typer.Argument(help="Model, as an event or a price list names it.", show_default=False)],
+    *,
+    provider: Annotated[
+        str | None, typer.Option(help="Provider, by any of its names [default: every one].", show_default=False)
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Show every price of a model that was ever in use, with when it held and since when it was known.
+
+    From `valid from` to `valid to` a rate held; from `known from` to `known to` that is what was known, and charged by.
+    Times are UTC. Exit 1 when no recorded price book has the model.
+    """
+    from tollbook.rating.history import HEADINGS, as_row, model_history
+
+    told = model_history(Settings.load(home=home).lake, model, provider=provider)
+    if as_json:
+        print_json(told)
+    elif told:
+        print_table(HEADINGS, map(as_row, told))
+    if not told:
+        where = f" of {provider}" if provider else ""
+        progress(f"no recorded price book has a price of {model}{where}; `tollbook prices show` tells those of now")
+        raise typer.Exit(1)
+
+
+@app.command()
 def rerate(
     *,
     first_date: Annotated[
