@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -132,9 +132,9 @@ def instant(text: str | None) -> datetime:
         return datetime.now(UTC)
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise MisuseError(f"expected a time such as 2026-06-01T09:00:00Z, got {text!r}") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def prices_in_force(
@@ -174,13 +174,24 @@ def prices_in_force(
 def book_prices_in_force(
     book: PriceBook, model: str, at: datetime, *, provider: str | None = None, service_tier: str | None = None
 ) -> list[PriceInForce]:
-    """Return what a model costs at an instant by a book: list prices, and behind them what contracts make of them."""
+    """Return what a model costs at an instant by a book: list prices, and behind them what contracts make of them.
+
+    A contracted price has the basis that a charge by it has: `estimated` where the list price beneath is.
+    """
     listed = prices_in_force(book.list_prices, model, at, provider=provider, service_tier=service_tier)
     if book.contracted is None:
         return listed
     agreed = prices_in_force(book.contracted, model, at, provider=provider, service_tier=service_tier)
     begins = {price.sku_price_id: price.valid_from for price in reversed(book.list_prices.prices)}
-    return listed + [_begun(each, begins) for each in agreed if each.price.contract_id is not None]
+    estimated = {each.price.sku_price_id for each in listed if each.basis == ESTIMATED}
+    return listed + [_begun(_over(each, estimated), begins) for each in agreed if each.price.contract_id is not None]
+
+
+def _over(told: PriceInForce, estimated: Collection[str]) -> PriceInForce:
+    """Return a contracted price with the basis of the list price that it lies over, where it has rates at all."""
+    agreement = told.price.agreement
+    over_an_estimate = agreement is not None and agreement.supersedes in estimated
+    return replace(told, basis=ESTIMATED) if over_an_estimate and told.basis == RATED else told
 
 
 def _begun(told: PriceInForce, begins: Mapping[str, datetime | None]) -> PriceInForce:
@@ -269,7 +280,7 @@ def _beside(schedule: Schedule, group: int, period: int, price: Price) -> str | 
 def _rates(catalogue: Catalogue, price: Price) -> tuple[UnitRate, ...]:
     rates = []
     for unit in catalogue.units.all:
-        key = unit.priced_as(price.rates)
+        key = price.key_of(unit)
         if key is not None:
             amount = usd(Fraction(price.rates[key]), per=unit.per)
             rates.append(UnitRate(unit.name, amount, unit.per, unit.consumed_unit, key))

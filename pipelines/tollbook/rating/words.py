@@ -40,7 +40,8 @@ def _held(told: PriceInForce, now: datetime) -> Iterator[str]:
     if told.basis == UNPRICED:
         yield "This price has no rates, so usage by it has no cost."
     if told.basis == ESTIMATED:
-        yield "No price is known for this time; it is the earliest known one, and a cost by it is an estimate."
+        known, which = ("price", "it is") if told.price.agreement is None else ("list price", "it lies over")
+        yield f"No {known} is known for this time; {which} the earliest known one, and a cost by it is an estimate."
     if told.price.above_input_tokens is not None:
         above = f"{told.price.above_input_tokens:,}"
         yield f"All tokens of a request with more than {above} input tokens are at these rates."
@@ -90,7 +91,8 @@ def _of_contract(told: PriceInForce) -> Iterator[str]:
     if not agreement.rates:
         return  # A discount is on the list price, whatever the currency of the contract.
     if agreement.usd is None:
-        yield f"There is no exchange rate from {agreement.currency} at this time, so there is no price."
+        lost = f" of {', '.join(agreement.rates)}" if told.price.rates else ""
+        yield f"There is no exchange rate from {agreement.currency} at this time, so there is no price{lost}."
     elif agreement.usd != 1:
         since = "ever" if agreement.usd_since is None else written(agreement.usd_since)
         yield f"One {agreement.currency} is {usd(agreement.usd, per=PICO_PER_USD):f} USD since {since}."

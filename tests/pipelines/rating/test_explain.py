@@ -100,6 +100,8 @@ def test_a_time_that_is_none_is_misuse() -> None:
     """The message shows what was expected."""
     with pytest.raises(MisuseError, match="2026-06-01T09:00:00Z"):
         instant("yesterday")
+    with pytest.raises(MisuseError, match="expected a time such as"):
+        instant("9999-12-31T23:59:59-10:00")
 
 
 def test_the_command_prints_prices_as_published() -> None:
