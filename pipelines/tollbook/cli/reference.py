@@ -28,8 +28,10 @@ def register(parent: typer.Typer) -> None:
 @app.command()
 def check(file: ReferenceFile, *, as_json: Json = False) -> None:
     """Check a reference file; exit 1 with its faults when it breaks its schema or contradicts itself."""
+    from tollbook.reference.files import refuse_unreadable
     from tollbook.reference.kinds import check_file
 
+    refuse_unreadable(file)
     checked = check_file(file)
     if as_json:
         print_json(checked.as_dict())
@@ -41,8 +43,10 @@ def check(file: ReferenceFile, *, as_json: Json = False) -> None:
 def load(file: ReferenceFile, *, home: Home = None, as_json: Json = False) -> None:
     """Check a reference file and use it from the next commit on; a contract beside the others."""
     from tollbook.rating.stored_prices import rerate_notice
+    from tollbook.reference.files import refuse_unreadable
     from tollbook.reference.kinds import OWNERS, load_file
 
+    refuse_unreadable(file)
     settings = Settings.load(home=home)
     loaded = load_file(file, settings)
     progress(f"{loaded.path} now holds {loaded.holds}")

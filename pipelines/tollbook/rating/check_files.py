@@ -14,6 +14,7 @@ from tollbook.rating.check import CheckResult, check_overlay, check_prices
 from tollbook.rating.load import installed_catalogue
 from tollbook.rating.sources.overlays import read_overlay, read_overlays
 from tollbook.rating.sources.price_table import read_price_table
+from tollbook.reference.files import refuse_reference_data, refuse_unreadable
 from tollbook.settings import Settings
 
 TABLES: Final = frozenset({".csv"})
@@ -41,6 +42,11 @@ def check_files(
             raise MisuseError(f"expected price files that end in .csv, .yml or .yaml, got {path}")
         if path.suffix in TABLES and mapping is None:
             raise MisuseError(f"expected --mapping, which says what the columns of {path} hold")
+        refuse_unreadable(path)
+        if path.suffix in OVERLAYS:
+            refuse_reference_data(path)
+    if mapping is not None:
+        refuse_unreadable(mapping)
     reference = PriceBook.load(settings).list_prices
     return [_check_file(path, mapping, settings, reference, now, check_days) for path in files]
 

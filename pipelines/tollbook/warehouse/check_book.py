@@ -25,6 +25,7 @@ def check_book_in_force(
     """
     used = read_used_units(settings)
     if used is None:
-        tell("no usage is published yet, so prices are not held against it: run `tollbook warehouse build`")
+        missing = "no usage is published yet, so prices are not held against it: run `tollbook warehouse build`"
+        tell(missing if every_price else f"{missing}, or check the whole price list with --all")
     book = PriceBook.load(settings)
     return check_book(book, used or [], now=now, every_price=every_price, check_days=check_days)

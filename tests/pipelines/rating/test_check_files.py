@@ -79,7 +79,8 @@ def test_a_clean_table_and_an_empty_home_are_well(tmp_path: Path) -> None:
     [
         (["prices.csv"], "expected --mapping"),
         (["prices.txt"], "expected price files that end in .csv, .yml or .yaml, got prices.txt"),
-        (["absent.csv", "--mapping", str(MAPPING)], "expected a CSV file at absent.csv"),
+        (["absent.csv", "--mapping", str(MAPPING)], "expected a file that can be read at absent.csv"),
+        (["absent.yml"], "expected a file that can be read at absent.yml"),
     ],
 )
 def test_what_cannot_be_checked_is_misuse(
@@ -88,3 +89,38 @@ def test_what_cannot_be_checked_is_misuse(
     """Exit 2 tells a scheduler that the check itself did not run."""
     assert check(tmp_path, *arguments) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["prices", "load"], ["reference", "load"], ["reference", "check"]], ids=" ".join)
+def test_a_file_that_cannot_be_read_is_misuse_of_every_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """`prices check` said 2 and `prices load` 1: a script could not tell a typing error from a wrong price."""
+    home = [] if command[-1] == "check" else ["--home", str(tmp_path)]
+    assert main([*command, str(tmp_path / "absent.yml"), *home]) == 2
+    assert f"expected a file that can be read at {tmp_path / 'absent.yml'}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["load", "check"])
+@pytest.mark.parametrize(
+    ("content", "kind"), [("contract: 1\n", "a contract"), ("exchange_rates: 1\n", "exchange rates")]
+)
+def test_whoever_loads_a_contract_as_prices_is_told_the_right_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, content: str, kind: str
+) -> None:
+    """A list of twenty keys that no overlay has does not say that the file is right and the command is not."""
+    path = tmp_path / "acme.yml"
+    path.write_text(content)
+
+    assert main(["prices", command, str(path), "--home", str(tmp_path)]) == 1
+
+    told = capsys.readouterr().err
+    assert f"expected a price overlay at {path}; this is {kind}: use `tollbook reference load`" in told
+
+
+def test_without_usage_the_check_of_every_price_is_suggested(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A new home was told '0 prices checked', as if there were nothing to look at."""
+    assert check(tmp_path) == 0
+    assert "or check the whole price list with --all" in capsys.readouterr().err

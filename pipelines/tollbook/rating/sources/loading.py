@@ -14,6 +14,7 @@ from tollbook.rating.sources.compose import compose, missing
 from tollbook.rating.sources.entries import Overlay, PriceEntry
 from tollbook.rating.sources.overlays import read_overlay, read_overlays
 from tollbook.reference.documents import refuse
+from tollbook.reference.files import refuse_reference_data, refuse_unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,12 @@ def load_overlay(source: Path, folder: Path, price_list: Catalogue, *, now: date
         now: The time, with a time zone.
 
     Raises:
-        ReferenceDataError: It has a fault, drops or changes an entry that is in use, knows of the future, contradicts
-            another overlay, or names a model that there is not. What is in use stays.
+        MisuseError: It cannot be read.
+        ReferenceDataError: It is of another kind, has a fault, drops or changes an entry that is in use, knows of the
+            future, contradicts another overlay, or names a model that there is not. What is in use stays.
     """
+    refuse_unreadable(source)
+    refuse_reference_data(source)
     overlay = read_overlay(source)
     in_use = read_overlays(folder)
     before = next((each for each in in_use if each.name == overlay.name), None)
