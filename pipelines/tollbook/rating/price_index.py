@@ -17,12 +17,10 @@ six decimals, a price to twelve.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
-from functools import cached_property
 from typing import Final
 
 import pyarrow as pa
@@ -31,6 +29,7 @@ from tollbook.rating.average import average_rate
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.generations import load_generations
 from tollbook.rating.money import PICO_PER_USD
+from tollbook.rating.price_chain import EXACT_ENOUGH, Chain, Item, Period, PriceOf, cost, exact
 from tollbook.rating.used import UsedUnit
 
 EVERYTHING: Final = "all"
@@ -62,87 +61,8 @@ INDEX_SCHEMA: Final = pa.schema(
 
 _BASE: Final = 100
 _MILLION: Final = 1_000_000
-_ROOT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _INDEX_STEP: Final = Decimal("0.000001")
 _PRICE_STEP: Final = Decimal("0.000000000001")
-
-Item = tuple[str, str, str, str]
-Quantities = Mapping[Item, int]
-PriceOf = Callable[[Item], Fraction | None]
-
-
-@dataclass(frozen=True)
-class Period:
-    """What was used of one basket in one billing period, and what it cost then.
-
-    Attributes:
-        start: First instant.
-        end: First instant after it.
-        quantities: Item to its tokens.
-        price_of: Average price of any item in this period, None where it has none. Unit: pico-USD for one token.
-        family_of: Class of models of an item.
-    """
-
-    start: datetime
-    end: datetime
-    quantities: Quantities
-    price_of: PriceOf
-    family_of: Callable[[Item], str]
-
-    @property
-    def tokens(self) -> int:
-        """All tokens of the basket."""
-        return sum(self.quantities.values())
-
-    @cached_property
-    def priced(self) -> dict[Item, int]:
-        """Items that have a price in this period, with their tokens."""
-        return {item: tokens for item, tokens in self.quantities.items() if self.price_of(item) is not None}
-
-    @cached_property
-    def unit_value(self) -> Fraction | None:
-        """Average price of a token. Unit: pico-USD."""
-        tokens = sum(self.priced.values())
-        return _cost(self.priced, self.price_of) / tokens if tokens else None
-
-    @cached_property
-    def classes(self) -> Period:
-        """The same with classes for items: a class's price is the average of what was used of it."""
-        tokens: defaultdict[Item, int] = defaultdict(int)
-        costs: defaultdict[Item, Fraction] = defaultdict(Fraction)
-        for item, count in self.priced.items():
-            price = self.price_of(item)
-            place = ("", self.family_of(item), item[2], item[3])
-            tokens[place] += count
-            costs[place] += count * (price or 0)
-        prices = {place: costs[place] / count for place, count in tokens.items()}
-        return Period(self.start, self.end, dict(tokens), prices.get, lambda place: place[1])
-
-
-@dataclass
-class Chain:
-    """Links from period to period, multiplied up. The square of a Fisher index is rational, so the root comes last.
-
-    Attributes:
-        squared: Square of the chained index; None before the first period.
-        last: Latest period that the chain reached.
-    """
-
-    squared: Fraction | None = None
-    last: Period | None = field(default=None, repr=False)
-
-    def add(self, period: Period) -> tuple[Decimal | None, int]:
-        """Return the index of a period, base 1, and its tokens that are in the comparison; None where nothing is."""
-        if self.last is None or self.squared is None:
-            if not period.priced:
-                return None, 0
-            self.squared, self.last = Fraction(1), period
-            return Decimal(1), sum(period.priced.values())
-        link, tokens = _fisher_squared(self.last, period)
-        if link is None:
-            return None, 0
-        self.squared, self.last = self.squared * link, period
-        return _root(self.squared), tokens
 
 
 def price_index(used: Iterable[UsedUnit], catalogue: Catalogue) -> pa.Table:
@@ -153,9 +73,9 @@ def price_index(used: Iterable[UsedUnit], catalogue: Catalogue) -> pa.Table:
         catalogue: List prices. A period's price is the average of those in force, weighted by time.
 
     Returns:
-        `INDEX_SCHEMA`, one row for each period, basket and kind. `index_value` is 100 in the basket's first period that
-        has a price, and null where nothing can be compared. What has no price is left out of the comparison on both
-        sides, counted and named: it is never zero.
+        `INDEX_SCHEMA`, one row for each period, basket and kind. `index_value` is 100 in the base period, the first of
+        the basket that cost anything (of a chain that began anew, its own), and null where nothing can be compared.
+        What has no price is left out of the comparison on both sides, counted and named: it is never zero.
     """
     tokens = {unit.name for unit in catalogue.units.buckets}
     periods: defaultdict[tuple[datetime, datetime], defaultdict[Item, int]]
@@ -180,20 +100,21 @@ def price_index(used: Iterable[UsedUnit], catalogue: Catalogue) -> pa.Table:
 
 def _rows(basket: str, periods: Sequence[Period], version: str) -> Iterator[dict[str, object]]:
     names, classes = Chain(), Chain()
-    base = next((period for period in periods if period.priced), None)
+    costly = (period for period in periods if period.unit_value)
+    base = next(costly, next((period for period in periods if period.priced), None))
     for period in periods:
         by_name, named = names.add(period)
         by_class, classed = classes.add(period.classes)
+        shift = None
+        if by_name and by_class is not None and _start(names.base) == _start(classes.base):
+            shift = EXACT_ENOUGH.divide(by_class, by_name)
+        bases = {FISHER_CHAINED: names.base, GENERATION_CHAINED: classes.base, GENERATION_SHIFT: names.base}
         told = {
             LASPEYRES: _fixed(base, period, weights=base),
             PAASCHE: _fixed(base, period, weights=period),
-            FISHER_CHAINED: (by_name, _times(base, by_name), named),
-            GENERATION_CHAINED: (by_class, _times(base, by_class), classed),
-            GENERATION_SHIFT: (
-                None if by_name is None or by_class is None or not by_name else _ROOT.divide(by_class, by_name),
-                None,
-                min(named, classed),
-            ),
+            FISHER_CHAINED: (by_name, _times(names.base, by_name), named),
+            GENERATION_CHAINED: (by_class, _times(classes.base, by_class), classed),
+            GENERATION_SHIFT: (shift, None, min(named, classed)),
             UNIT_VALUE: _unit_value(base, period),
         }
         for kind, (index, price, tokens) in told.items():
@@ -203,7 +124,7 @@ def _rows(basket: str, periods: Sequence[Period], version: str) -> Iterator[dict
                 "billing_period_end": period.end.date(),
                 "basket": basket,
                 "index_kind": kind,
-                "base_period_start": None if base is None else base.start.date(),
+                "base_period_start": _start(bases.get(kind) or base),
                 "billing_currency": CURRENCY,
                 "index_value": None if index is None else _rounded(index * _BASE, _INDEX_STEP),
                 "price_per_million_tokens": None if price is None else _rounded(price, _PRICE_STEP),
@@ -212,6 +133,10 @@ def _rows(basket: str, periods: Sequence[Period], version: str) -> Iterator[dict
                 "unpriced_models": sorted({item[1] for item in weighed.quantities if item not in weighed.priced}),
                 "catalogue_version": version,
             }
+
+
+def _start(period: Period | None) -> date | None:
+    return None if period is None else period.start.date()
 
 
 def _fixed(
@@ -225,10 +150,10 @@ def _fixed(
         for item, count in weights.quantities.items()
         if base.price_of(item) is not None and period.price_of(item) is not None
     }
-    tokens, before, now = sum(items.values()), _cost(items, base.price_of), _cost(items, period.price_of)
+    tokens, before, now = sum(items.values()), cost(items, base.price_of), cost(items, period.price_of)
     if not tokens:
         return None, None, 0
-    return (_exact(now / before) if before else None), _per_million(now / tokens), tokens
+    return (exact(now / before) if before else None), _per_million(now / tokens), tokens
 
 
 def _unit_value(base: Period | None, period: Period) -> tuple[Decimal | None, Decimal | None, int]:
@@ -236,32 +161,10 @@ def _unit_value(base: Period | None, period: Period) -> tuple[Decimal | None, De
         return None, None, 0
     index = period.unit_value / base.unit_value if base.unit_value else None
     return (
-        None if index is None else _exact(index),
+        None if index is None else exact(index),
         _per_million(period.unit_value),
         sum(period.priced.values()),
     )
-
-
-def _fisher_squared(before: Period, after: Period) -> tuple[Fraction | None, int]:
-    """Return the square of Fisher's index from one period to another, and the later one's tokens that it weighs.
-
-    Where one of the two has nothing to compare, the other is taken alone.
-    """
-    links = []
-    for weights in (before.quantities, after.quantities):
-        items = {
-            item: count
-            for item, count in weights.items()
-            if before.price_of(item) is not None and after.price_of(item) is not None
-        }
-        cost_before = _cost(items, before.price_of)
-        links.append(_cost(items, after.price_of) / cost_before if cost_before else None)
-    laspeyres, paasche = links
-    known = [link for link in (laspeyres, paasche) if link is not None]
-    if not known:
-        return None, 0
-    compared = sum(count for item, count in after.quantities.items() if before.price_of(item) is not None)
-    return known[0] * known[-1], compared if paasche is not None else 0
 
 
 def _prices(catalogue: Catalogue, start: datetime, end: datetime) -> PriceOf:
@@ -290,34 +193,16 @@ def _families() -> Callable[[Item], str]:
     return family_of
 
 
-def _cost(items: Quantities, price_of: PriceOf) -> Fraction:
-    # Most prices are whole pico-USD: summed as integers by denominator, a hundred thousand fractions stay a few.
-    sums: defaultdict[int, int] = defaultdict(int)
-    for item, count in items.items():
-        price = price_of(item)
-        if price:
-            sums[price.denominator] += count * price.numerator
-    return sum((Fraction(total, denominator) for denominator, total in sums.items()), Fraction(0))
-
-
 def _times(base: Period | None, index: Decimal | None) -> Decimal | None:
     """Return what a million tokens of the base period would cost at an index."""
     if base is None or index is None or base.unit_value is None:
         return None
-    return _ROOT.multiply(_per_million(base.unit_value), index)
+    return EXACT_ENOUGH.multiply(_per_million(base.unit_value), index)
 
 
 def _per_million(pico_usd: Fraction) -> Decimal:
-    return _exact(pico_usd * _MILLION / PICO_PER_USD)
-
-
-def _exact(value: Fraction) -> Decimal:
-    return _ROOT.divide(Decimal(value.numerator), Decimal(value.denominator))
-
-
-def _root(squared: Fraction) -> Decimal:
-    return _ROOT.sqrt(_exact(squared))
+    return exact(pico_usd * _MILLION / PICO_PER_USD)
 
 
 def _rounded(value: Decimal, step: Decimal) -> Decimal:
-    return value.quantize(step, ROUND_HALF_EVEN, _ROOT)
+    return value.quantize(step, ROUND_HALF_EVEN, EXACT_ENOUGH)

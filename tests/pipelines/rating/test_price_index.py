@@ -195,6 +195,46 @@ def test_free_models_do_not_divide_by_zero() -> None:
     assert (rows[2, "unit_value"]["price_per_million_tokens"], rows[2, "unit_value"]["priced_tokens"]) == (0, 5)
 
 
+def test_a_month_for_free_does_not_end_the_chain() -> None:
+    """10 USD, a month's promotion at 0, then 5: from nothing no link leads on, so the chain goes on from January.
+
+    By hand: 5 / 10 = 50; unit value 10 x 50 % = 5.
+    """
+    prices = [price("alpha", "10", until=2), price("alpha", "0", since=2, until=3), price("alpha", "5", since=3)]
+    rows = index([used(each, "alpha", 7) for each in (1, 2, 3, 4)], prices)
+    for kind in ("fisher_chained", "generation_chained"):
+        assert [rows[each, kind]["index_value"] for each in (1, 2, 3, 4)] == [100, 0, 50, 50]
+        assert [rows[each, kind]["price_per_million_tokens"] for each in (1, 2, 3, 4)] == [10, 0, 5, 5]
+        assert {rows[each, kind]["base_period_start"] for each in (1, 2, 3, 4)} == {date(2026, 1, 1)}
+    assert [rows[each, "generation_shift"]["index_value"] for each in (1, 2, 3, 4)] == [100, None, 100, 100]
+
+
+def test_a_chain_that_free_months_cut_off_begins_anew_with_a_base_period_of_its_own() -> None:
+    """Alpha was given away and withdrawn, beta is new in March: nothing of January can be compared ever again."""
+    prices = [price("alpha", "10", until=2), price("alpha", "0", since=2, until=3)]
+    prices += [price("beta", "4", since=3, until=4), price("beta", "2", since=4)]
+    usage = [used(1, "alpha", 1), used(2, "alpha", 1), used(3, "beta", 1), used(4, "beta", 1)]
+    # Before its first date a price is an estimate and no price: beta has none in January.
+    rows = index(usage, [*prices, price("beta", "1", until=1)])
+    chained = [rows[each, "fisher_chained"] for each in (1, 2, 3, 4)]
+    assert [each["index_value"] for each in chained] == [100, 0, 100, 50]
+    assert [each["price_per_million_tokens"] for each in chained] == [10, 0, 4, 2]
+    assert [each["base_period_start"].month for each in chained] == [1, 1, 3, 3]
+    assert {rows[each, "laspeyres"]["base_period_start"] for each in (1, 2, 3, 4)} == {date(2026, 1, 1)}
+
+
+def test_a_basket_that_begins_for_free_has_its_base_where_it_first_costs_anything() -> None:
+    """Against a base of 0 every later price is infinite, and no index of the basket ever came to be."""
+    rows = index(
+        [used(each, "alpha", 5) for each in (1, 2, 3)],
+        [price("alpha", "0", until=2), price("alpha", "4", since=2, until=3), price("alpha", "2", since=3)],
+    )
+    for kind in ("laspeyres", "paasche", "unit_value"):
+        assert [rows[each, kind]["index_value"] for each in (1, 2, 3)] == [0, 100, 50]
+    assert [rows[each, "fisher_chained"]["index_value"] for each in (1, 2, 3)] == [None, 100, 50]
+    assert {row["base_period_start"] for row in rows.values()} == {date(2026, 2, 1)}
+
+
 AMOUNTS = st.lists(st.tuples(st.integers(1, 10**12), st.integers(1, 10**12)), min_size=3, max_size=3)
 
 
