@@ -26,7 +26,7 @@ class ContractLines:
     Attributes:
         ids: Contracts, in the order of their codes.
         of_line: Code of the contract that made a line, -1 for a list price. Shape (n_lines,).
-        unknown: Whether a line's rates are in a currency that had no exchange rate. Shape (n_lines,).
+        unknown: Whether any of a line's rates is in a currency that had no exchange rate. Shape (n_lines,).
         of_group: Whether any line of a group is a contract's. Shape (n_groups + 1,).
     """
 
@@ -99,8 +99,7 @@ class PriceBook:
             return None
         codes = {None: -1} | {each: code for code, each in enumerate(ids)}
         of_line = np.array([codes[each] for each in told], np.int64)
-        agreed = [None if line.price is None else line.price.agreement for line in schedule.lines]
-        unknown = np.array([each is not None and bool(each.rates) and each.usd is None for each in agreed])
+        unknown = self.contracted.rates.unknown > 0
         # Lines of a group stand together: its first is the first of its first hour of its first period.
         first_hours = schedule.hours.offsets[schedule.periods.offsets]
         first_lines = schedule.contexts.offsets[first_hours]

@@ -11,7 +11,7 @@ from typing import Final
 
 from tollbook.errors import ReferenceDataError
 from tollbook.rating.money import MAX_COST_PICO_USD
-from tollbook.rating.units import DEFAULT_TIER, load_units
+from tollbook.rating.units import DEFAULT_TIER, Unit, load_units
 
 # A contract without accounts of its own is for every account of the provider, and for calls that tell none.
 ANY_ACCOUNT: Final = "*"
@@ -48,7 +48,7 @@ class Agreement:
         terms: Term of the contract to the rate keys that it changed.
         currency: Currency of the contract, ISO 4217.
         rates: Rate key to what the contract says, in `currency` for one unit; discounts are not in it.
-        usd: US dollars for one unit of `currency`; None where no rate was in force, and then the price has no rates.
+        usd: US dollars for one unit of `currency`; None where no rate was in force, and then the price lacks `rates`.
         usd_since: When that exchange rate began; None for ever before, and for USD.
         supersedes: `sku_price_id` of the list price.
     """
@@ -163,6 +163,17 @@ class Price:
         if self.region is not None:
             context += f"@{self.region}"
         return f"{self.price_list}/{self.provider}/{self.model}/{self.service_tier}/{since}/{context}"
+
+    @cached_property
+    def unknown_keys(self) -> frozenset[str]:
+        """Rate keys whose price was agreed in a currency that had no exchange rate: they are not in `rates`."""
+        agreement = self.agreement
+        return frozenset() if agreement is None or agreement.usd is not None else frozenset(agreement.rates)
+
+    def key_of(self, unit: Unit) -> str | None:
+        """Return the rate key that prices a unit, None where it has no price: no other stands in for an unknown one."""
+        key = unit.priced_as(self.rates.keys() | self.unknown_keys)
+        return key if key in self.rates else None
 
     def held(self, valid_from: datetime | None, valid_to: datetime | None) -> Price:
         """Return this price in another period, under the same identity."""

@@ -15,11 +15,12 @@ from tollbook.rating.keys import KEY_COLUMNS, EventKeys, read_keys
 from tollbook.rating.provider_cost import PROVIDER_COST_COLUMNS, ProviderCosts, read_provider_costs
 from tollbook.rating.quantities import UNIT_MAPS, WHOLES, Mask, Quantities, read_quantities
 from tollbook.rating.rated import ESTIMATED, Contracted, Rated, Reported, booked_batch, rated_batch
-from tollbook.rating.reasons import NO_EXCHANGE_RATE, NO_PRICE_IN_FORCE, NO_USAGE, VOID, note
+from tollbook.rating.reasons import MISSING_RATE, NO_EXCHANGE_RATE, NO_PRICE_IN_FORCE, NO_USAGE, VOID, note
 from tollbook.rating.units import load_units
 
 # Rows of events, ascending, and the line of the contracted prices in force for each. Shapes (n_contracted,).
-UnderContract = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+Indices = npt.NDArray[np.int64]
+UnderContract = tuple[Indices, Indices]
 
 
 def input_columns() -> tuple[str, ...]:
@@ -79,8 +80,9 @@ def rate_by_book(events: pa.RecordBatch | pa.Table, book: PriceBook, *, buckets:
         `BOOKED_SCHEMA`, shape (n_events,), in the order of the events. `list_cost_pico_usd`,
         `contracted_cost_pico_usd` and `sku_price_id` are null exactly where `unpriced_reason` is not.
         `contracted_cost_pico_usd` is the list cost where no contract applies; `contract_id` names the one that does.
-        A contract in a currency without an exchange rate at that time leaves the call unpriced; where its price cannot
-        be applied for another reason, the list cost stands in for it and the basis is `estimated`.
+        Of a contract in a currency without an exchange rate at that time a call that used what it names a rate of is
+        unpriced; where its price cannot be applied for another reason, the list cost stands in for it and the basis is
+        `estimated`.
         `rated_list_cost_pico_usd` is our own figure where the provider's was preferred to it, else null. With
         `buckets`, the structs `bucket_cost_pico_usd` and `contracted_bucket_cost_pico_usd` beside, as in `rate`,
         null also where the figure is the provider's, which is not told by bucket.
@@ -148,8 +150,8 @@ def _reported(costs: ProviderCosts, own: Rated, book: PriceBook, keys: EventKeys
 def _under_contract(told: _Told, own: Rated, book: PriceBook) -> UnderContract | None:
     """Return which events a contract prices, of those that have a list cost; note those whose contract cannot yet.
 
-    A contract in a currency that had no exchange rate when the call was made leaves the call unpriced: the list price
-    would be a guess at what is owed.
+    A call that used what was agreed in a currency that had no exchange rate at the time is left unpriced: the list
+    price would be a guess at what is owed. One that used nothing of it has its price.
     """
     lines, catalogue = book.contract_lines, book.contracted
     if lines is None or catalogue is None:
@@ -157,9 +159,25 @@ def _under_contract(told: _Told, own: Rated, book: PriceBook) -> UnderContract |
     group, _ = told.keys.groups(catalogue)
     rows = np.flatnonzero(lines.of_group[group] & (own.reasons == 0) & ~own.free)
     line = catalogue.schedule.find(group[rows], told.occurred_at[rows], told.context_lengths[rows])
-    own.reasons[rows[lines.unknown[line]]] = NO_EXCHANGE_RATE
-    priced = (lines.of_line[line] >= 0) & ~lines.unknown[line]
+    lost = _lost(told, rows, line, book)
+    own.reasons[rows[lost]] = NO_EXCHANGE_RATE
+    priced = (lines.of_line[line] >= 0) & ~lost
     return rows[priced], line[priced]
+
+
+def _lost(told: _Told, rows: Indices, line: Indices, book: PriceBook) -> Mask:
+    """Return which events used a unit whose agreed rate had no exchange rate, of those that have a list cost."""
+    lines, catalogue = book.contract_lines, book.contracted
+    lost = np.zeros(len(rows), bool)
+    if lines is None or catalogue is None or not lines.unknown[line].any():
+        return lost
+    at = np.flatnonzero(lines.unknown[line])
+    request = catalogue.units.places[REQUEST]
+    costs = cost_of(catalogue.rates, request, line[at], told.used.of_events(rows[at]))
+    # All they used has a list price, so nothing else can be missing; every event is one request.
+    of_request = (catalogue.rates.unknown[line[at]] >> np.uint64(request)) & np.uint64(1) > 0
+    lost[at] = (costs.faults == MISSING_RATE) | of_request
+    return lost
 
 
 def _contracted(told: _Told, under: UnderContract, reported: Reported | None, book: PriceBook) -> Contracted | None:

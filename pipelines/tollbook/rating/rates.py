@@ -24,6 +24,8 @@ class Rates:
         denominator: 1 or more.
         minimum: Least quantity that is billed once there is any; 0 for none.
         missing: Bit u of a line is set when it has no rate for unit u. Shape (n_lines,).
+        unknown: Bit u of a line is set when it has none because the rate that was agreed on had no exchange rate. Shape
+            (n_lines,).
         broken: Bit u of a line is set when its rate for unit u is not whole. Shape (n_lines,).
         charges: `Input` and `Output` to whether a line charges for any token bucket of that direction; a rate of 0
             charges nothing. Shapes (n_lines,).
@@ -35,6 +37,7 @@ class Rates:
     denominator: npt.NDArray[np.int64]
     minimum: npt.NDArray[np.int64]
     missing: npt.NDArray[np.uint64]
+    unknown: npt.NDArray[np.uint64]
     broken: npt.NDArray[np.uint64]
     charges: dict[str, npt.NDArray[np.bool_]]
     ceiling: tuple[int, ...]
@@ -46,16 +49,20 @@ class Rates:
         whole, numerator, minimum = (np.zeros(shape, np.int64, order="F") for _ in range(3))
         denominator = np.ones(shape, np.int64, order="F")
         missing = np.zeros(len(lines), np.uint64)
+        unknown = np.zeros(len(lines), np.uint64)
         broken = np.zeros(len(lines), np.uint64)
         chains: dict[frozenset[str], tuple[str | None, ...]] = {}
         for place, line in enumerate(lines):
             rates = {} if line.price is None else line.price.rates
-            keys = frozenset(rates)
+            unknown_keys: frozenset[str] = frozenset() if line.price is None else line.price.unknown_keys
+            keys = unknown_keys.union(rates)
             if keys not in chains:
                 chains[keys] = tuple(unit.priced_as(keys) for unit in units.all)
             for column, key in enumerate(chains[keys]):
-                if key is None:
+                if key is None or key not in rates:
                     missing[place] |= np.uint64(1 << column)
+                    if key is not None:
+                        unknown[place] |= np.uint64(1 << column)
                     continue
                 rate = rates[key]
                 whole[place, column], rest = divmod(rate.numerator, rate.denominator)
@@ -70,4 +77,4 @@ class Rates:
             columns = [place for place, unit in enumerate(units.buckets) if unit.token_direction == direction]
             charges[direction] = np.any((whole[:, columns] > 0) | (numerator[:, columns] > 0), axis=1)
         ceiling = tuple(int(most) + 1 for most in whole.max(axis=0, initial=0))
-        return cls(whole, numerator, denominator, minimum, missing, broken, charges, ceiling)
+        return cls(whole, numerator, denominator, minimum, missing, unknown, broken, charges, ceiling)

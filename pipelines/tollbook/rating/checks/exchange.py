@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from tollbook.rating.arithmetic import REQUEST
 from tollbook.rating.book import ContractLines, PriceBook
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.checks.finding import Finding
@@ -47,22 +48,21 @@ def _without_exchange_rate(used: Sequence[UsedUnit], book: PriceBook) -> tuple[l
         return [], set()
     tokens = {unit.name for unit in catalogue.units.all if unit.consumed_unit == TOKENS}
     groups = _groups(catalogue, lines)
+    # A call has no cost if any of its units lacks one; which units were used together is not told.
+    lacking = {_of_calls(each) for each in used if any(_unknown_of(each, catalogue, lines, groups))}
     lacks: dict[tuple[str, str, str, str, str], _Lack] = {}
     places: set[int] = set()
     for place, each in enumerate(used):
-        found = catalogue.find(each.provider, each.model) if each.quantity else None
-        tier = catalogue.names.service_tier(each.service_tier)
-        if found is None or tier is None:
+        if not each.quantity or _of_calls(each) not in lacking:
             continue
         told: set[tuple[str, str, str, str, str]] = set()
-        for group in groups.get((found.provider, found.model, tier), ()):
-            for price, since, until in _unknown(catalogue.schedule, lines, group, each):
-                if price.agreement is None or price.contract_id is None:
-                    continue
-                key = (each.provider, each.model, tier, price.contract_id, price.billing_account_id or ANY_ACCOUNT)
-                lack = lacks.setdefault(key, _Lack(price.agreement.currency, since, until, 0))
-                lack.since, lack.until = min(lack.since, since), max(lack.until, until)
-                told.add(key)
+        for tier, price, _, since, until in _agreed(each, catalogue, lines, groups):
+            if price.agreement is None or price.contract_id is None:
+                continue
+            key = (each.provider, each.model, tier, price.contract_id, price.billing_account_id or ANY_ACCOUNT)
+            lack = lacks.setdefault(key, _Lack(price.agreement.currency, since, until, 0))
+            lack.since, lack.until = min(lack.since, since), max(lack.until, until)
+            told.add(key)
         if told:
             places.add(place)
         for key in told:
@@ -79,10 +79,37 @@ def _groups(catalogue: Catalogue, lines: ContractLines) -> dict[tuple[str, str, 
     return groups
 
 
+def _of_calls(each: UsedUnit) -> tuple[datetime, str, str, str]:
+    return each.period_start, each.provider, each.model, each.service_tier
+
+
+def _unknown_of(
+    each: UsedUnit, catalogue: Catalogue, lines: ContractLines, groups: dict[tuple[str, str, str], list[int]]
+) -> Iterator[bool]:
+    """Yield whether each price without an exchange rate is one of what was used, or of every request."""
+    places = catalogue.units.places
+    units = [places[name] for name in (each.unit, REQUEST) if name in places]
+    for _, _, line, _, _ in _agreed(each, catalogue, lines, groups):
+        yield any(int(catalogue.rates.unknown[line]) >> unit & 1 for unit in units)
+
+
+def _agreed(
+    each: UsedUnit, catalogue: Catalogue, lines: ContractLines, groups: dict[tuple[str, str, str], list[int]]
+) -> Iterator[tuple[str, Price, int, datetime, datetime]]:
+    """Yield the prices without an exchange rate that what was used comes under: tier, price, line, and its time."""
+    found = catalogue.find(each.provider, each.model) if each.quantity else None
+    tier = catalogue.names.service_tier(each.service_tier)
+    if found is None or tier is None:
+        return
+    for group in groups.get((found.provider, found.model, tier), ()):
+        for price, line, since, until in _unknown(catalogue.schedule, lines, group, each):
+            yield tier, price, line, since, until
+
+
 def _unknown(
     schedule: Schedule, lines: ContractLines, group: int, each: UsedUnit
-) -> Iterator[tuple[Price, datetime, datetime]]:
-    """Yield prices without an exchange rate in a billing period, each with when it holds in it."""
+) -> Iterator[tuple[Price, int, datetime, datetime]]:
+    """Yield prices without an exchange rate in a billing period, each with its line and when it holds in it."""
     first, beyond = int(schedule.periods.offsets[group]), int(schedule.periods.offsets[group + 1])
     for period in range(first, beyond):
         start = int(schedule.periods.starts[period])
@@ -97,7 +124,7 @@ def _unknown(
             for line in range(int(schedule.contexts.offsets[hour]), int(schedule.contexts.offsets[hour + 1])):
                 price = schedule.lines[line].price
                 if lines.unknown[line] and price is not None:
-                    yield price, since, until
+                    yield price, line, since, until
 
 
 def _finding(key: tuple[str, str, str, str, str], lack: _Lack) -> Finding:

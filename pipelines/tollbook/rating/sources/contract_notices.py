@@ -43,7 +43,7 @@ def _terms_without_effect(contract: Contract, book: PriceBook) -> Iterator[str]:
     for term in contract.period_terms:
         if not any(_reaches(term, model, price) for model, price in sold):
             yield f"{contract.contract_id}: term {term.term_id} reaches no list price of {contract.provider}"
-    if any(each.rates and each.usd is None for each in agreed):
+    if any(price.unknown_keys for price in prices):
         yield (
             f"{contract.contract_id}: there are dates without an exchange rate of {contract.currency}; usage that it "
             "prices on them has no cost"

@@ -75,8 +75,7 @@ def contracted_prices(
     """Yield list prices, and prices of accounts with contracts over them.
 
     Before the first known date of a list price its first price counts, as it does without contracts. A negotiated rate
-    in another currency on a date without an exchange rate has no price at all: its `rates` are empty, and the agreement
-    says so.
+    in another currency on a date without an exchange rate is not in `rates`, and the agreement says so.
 
     Args:
         list_prices: Every list price, in any order.
@@ -115,7 +114,8 @@ def agreed_rates(price: Price, contract: Contract, day: date, exchange: Exchange
         if isinstance(term.body, NegotiatedRates):
             mine = {key: rate for key, rate in term.body.rates.items() if key not in named}
             told |= mine
-            rates |= {key: rate * (worth or 0) * PICO_PER_USD for key, rate in mine.items()}
+            if worth is not None:
+                rates |= {key: rate * worth * PICO_PER_USD for key, rate in mine.items()}
             changed[term.term_id] = tuple(mine)
         elif isinstance(term.body, Discount):
             left = 1 - term.body.share
@@ -126,9 +126,10 @@ def agreed_rates(price: Price, contract: Contract, day: date, exchange: Exchange
     changed = {name: keys for name, keys in changed.items() if keys}
     if not changed:
         return Agreed(price.rates, None)
-    known = worth is not None or not told
-    agreement = Agreement(changed, contract.currency, told, worth, since, price.sku_price_id)
-    return Agreed(rates if known else {}, agreement)
+    if worth is None:
+        # Neither the list price nor a guess: what is used of these has no price, all else has.
+        rates = {key: rate for key, rate in rates.items() if key not in told}
+    return Agreed(rates, Agreement(changed, contract.currency, told, worth, since, price.sku_price_id))
 
 
 def _discounts(term: Term, key: str, named: set[str]) -> bool:

@@ -201,6 +201,24 @@ def test_a_date_without_an_exchange_rate_has_no_price() -> None:
     assert rated(priced_by, **MILLION_IN, occurred_at=june)[:3] == (300_000_000_000, 270_000_000_000, "acme")
 
 
+def test_a_missing_exchange_rate_leaves_alone_what_the_foreign_rate_does_not_touch() -> None:
+    """Only output was agreed, 10 EUR a million: 100,000 input tokens cost 3 USD a million, as without a contract.
+
+    A cached read that has no price may not take that of uncached input, nor a call with output its list price.
+    """
+    june = {"occurred_at": datetime(2026, 6, 1, tzinfo=UTC)}
+    priced_by = book(contract(term(rates(output_tokens="10")), currency="EUR"))
+    assert rated(priced_by, **MILLION_IN, **june) == (300_000_000_000, 300_000_000_000, "acme", None)
+    both = MILLION_IN | {"output_tokens": 1, "text_output_tokens": 1}
+    assert rated(priced_by, **both, **june) == (None, None, None, "no_exchange_rate")
+    priced_by = book(contract(term(rates(cache_read_tokens="0.1")), currency="EUR"))
+    cached = {"input_tokens": 1, "cache_read_tokens": 1, "output_tokens": 0, "text_output_tokens": 0}
+    assert rated(priced_by, **cached, **june) == (None, None, None, "no_exchange_rate")
+    assert rated(priced_by, **MILLION_IN, **june)[3] is None
+    per_request = NegotiatedRates({"requests": Fraction(1, 1000)})
+    assert rated(book(contract(term(per_request), currency="EUR")), **MILLION_IN, **june)[3] == "no_exchange_rate"
+
+
 def test_a_contracted_price_says_what_was_agreed_and_over_which_price() -> None:
     """`prices show` explains it: the amount in the contract's currency, its exchange rate, the list price beneath."""
     rate = ExchangeRate("EUR", Fraction("1.08"), datetime(2026, 1, 1, tzinfo=UTC))
