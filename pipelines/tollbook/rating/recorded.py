@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
 from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tollbook.errors import CorruptManifestError
@@ -88,24 +89,57 @@ def write_catalogue(catalogue: Catalogue) -> bytes:
     return content
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedPrices:
+    """Some prices of a recorded catalogue.
+
+    Attributes:
+        units: Billable units of its day.
+        prices: The prices.
+    """
+
+    units: Units
+    prices: tuple[Price, ...]
+
+
+def read_prices(content: bytes, sku_price_ids: Collection[str], contract_ids: Collection[str]) -> RecordedPrices:
+    """Return the list prices of some identities, and all that some contracts made; no catalogue is compiled.
+
+    Raises:
+        CorruptManifestError: It is no file of a catalogue.
+    """
+    table, told = _read(content)
+    chosen = pc.is_in(table["sku_price_id"], pa.array(sku_price_ids, pa.string()))
+    of_contracts = pc.is_in(table["contract_id"], pa.array(contract_ids, pa.string()))
+    return RecordedPrices(_units(told), tuple(_prices(table.filter(pc.or_(chosen, of_contracts)))))
+
+
 def read_catalogue(content: bytes) -> Catalogue:
     """Return the catalogue of a file, under the version it was recorded by.
 
     Raises:
         CorruptManifestError: It is no such file.
     """
-    try:
-        table = pq.read_table(pa.BufferReader(content))
-        told = json.loads(zlib.decompress(table.schema.metadata[_RULES]))
-    except (pa.ArrowException, KeyError, TypeError, ValueError, zlib.error) as broken:
-        raise CorruptManifestError(f"expected the file of a price catalogue, got: {broken}") from broken
+    table, told = _read(content)
     names = Names(**{**told["names"], "gateways": frozenset(told["names"]["gateways"])})
-    units = Units(msgspec.convert(told["units"], tuple[Unit, ...]))
+    units = _units(told)
     prices = tuple(_prices(table))
     lookup = _lookup(told["lookup"], names, prices)
     catalogue = Catalogue.of(prices, lookup, list_name=told["list_name"], names=names, units=units)
     # A later release may digest otherwise; what was recorded keeps the name that events bear.
     return replace(catalogue, version=told["version"])
+
+
+def _read(content: bytes) -> tuple[pa.Table, dict[str, Any]]:
+    try:
+        table = pq.read_table(pa.BufferReader(content))
+        return table, json.loads(zlib.decompress(table.schema.metadata[_RULES]))
+    except (pa.ArrowException, KeyError, TypeError, ValueError, zlib.error) as broken:
+        raise CorruptManifestError(f"expected the file of a price catalogue, got: {broken}") from broken
+
+
+def _units(told: dict[str, Any]) -> Units:
+    return Units(msgspec.convert(told["units"], tuple[Unit, ...]))
 
 
 def _rows(place: int, price: Price) -> Iterator[dict[str, Any]]:

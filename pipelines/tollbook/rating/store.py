@@ -173,13 +173,22 @@ def read_file(lake: Path, file: CatalogueFile) -> Catalogue:
     Raises:
         CorruptManifestError: The file is missing or is not what was recorded.
     """
+    return read_catalogue(file_content(lake, file))
+
+
+def file_content(lake: Path, file: CatalogueFile) -> bytes:
+    """Return the file of a recorded catalogue, as it was recorded.
+
+    Raises:
+        CorruptManifestError: The file is missing or is not what was recorded.
+    """
     try:
         content = (lake / file.path).read_bytes()
     except FileNotFoundError as absent:
         raise CorruptManifestError(f"expected prices {file.version} at {lake / file.path}, found nothing") from absent
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise CorruptManifestError(f"expected {lake / file.path} as it was recorded, but its digest differs")
-    return read_catalogue(content)
+    return content
 
 
 def price_history(lake: Path, role: str = LIST_PRICES) -> pa.Table:

@@ -21,6 +21,7 @@ from tollbook.rating.contract_terms import Contract, PrepaidCredit
 from tollbook.rating.differences import amount
 from tollbook.rating.periods.assess import assess
 from tollbook.rating.periods.calendar import BillingPeriod
+from tollbook.rating.periods.charged import charged_prices
 from tollbook.rating.periods.charges import (
     Scope,
     ScopeEntry,
@@ -72,7 +73,7 @@ def period_charges_of(totals: Any, session: Any) -> pa.Table:
             first = min(contract.valid_from for contract in contracts)
             covered = totals.filter(f"usage_date >= date '{first}'").project(", ".join(TOTALS_SCHEMA.names))
             book, table = PriceBook.load(settings), covered.to_arrow_table().cast(TOTALS_SCHEMA)
-            assessment = assess(table, contracts, book, now=now)
+            assessment = assess(table, contracts, book, charged_prices(settings.lake, table), now=now)
             charges, scopes = assessment.charges, [*scopes, *assessment.scopes]
         write_charges(settings.lake, charges, scopes=scopes)
         number = newest_charges(settings.lake)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 
 from tollbook.errors import BuildFailedError, ReferenceDataError
 from tollbook.rating.book import PriceBook
+from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.periods.charges import charge_schema, charge_table, newest_charges, read_charges, write_charges
+from tollbook.rating.prices import Price
 from tollbook.rating.sources.contracts import load_contract
+from tollbook.rating.store import record
 from tollbook.warehouse import period_charges
 from tollbook.warehouse.build import build
 
@@ -117,6 +121,33 @@ def test_a_build_that_died_after_it_wrote_charges_is_made_good_by_the_next(
     assert newest_charges(lake.settings.lake) == 1
     assert built(lake, "2026-06-15") == [(JUNE, "volume_tier", Decimal("-0.0005"), 1)]
     assert newest_charges(lake.settings.lake) == 1
+
+
+def test_charges_go_by_the_prices_that_were_charged_and_not_by_those_of_today(
+    lake: LakeBuilder, event: Any, tmp_path: Path
+) -> None:
+    """A price that has since been doubled under one identity must not double a discount on what it was.
+
+    100 input tokens cost 0.0005 of a call's 0.001 USD, as the book of its day tells. Half off the input of 3 calls is
+    0.00075. A call of a book that nobody recorded is not cut: its tokens are told as unknown.
+    """
+    price = Price("openai", "gpt-5", {"input_tokens": 5_000_000, "output_tokens": 10_000_000})
+    charged = PriceBook.of(Catalogue.from_rows([price], version="old"))
+    edited = replace(price, rates={"input_tokens": 10_000_000, "output_tokens": 20_000_000})
+    for book in (charged, PriceBook.of(Catalogue.from_rows([edited], version="new"))):
+        record(lake.settings.lake, book, NOW)
+    terms = """
+  - term_id: tiers
+    applies_to: {rate_keys: [input_tokens]}
+    volume_tiers: {counts: tokens, mode: graduated, steps: [{from: "0", discount_percent: "50"}]}
+"""
+    agree(lake, tmp_path, terms)
+    known = {"sku_price_id": price.sku_price_id, "catalogue_version": charged.version}
+    calls = [event(name, **known) for name in ("a", "b", "c")]
+    lake.commit([*calls, event("d", **known | {"catalogue_version": "never-recorded"})])
+    assert built(lake, "2026-06-15") == [(JUNE, "volume_tier", Decimal("-0.00075"), 1)]
+    unknown = "select unpriced_calls, unpriced_tokens from finance.fct_period_charges"
+    assert lake.query(unknown) == [(0, 110)]
 
 
 def test_a_changed_contract_changes_the_charges_without_new_usage(

@@ -23,6 +23,7 @@ select
     contract_id,
     sku_price_id,
     cost_basis,
+    catalogue_version,
     cast(sum(calls) as bigint) as calls,
     cast(sum(unpriced_calls) as bigint) as unpriced_calls,
     cast(sum(unpriced_tokens) as bigint) as unpriced_tokens,

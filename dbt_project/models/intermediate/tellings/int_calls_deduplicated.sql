@@ -77,7 +77,8 @@ measured as (
         list_cost,
         contracted_cost,
         contract_id,
-        sku_price_id
+        sku_price_id,
+        catalogue_version
 
     from standing
 

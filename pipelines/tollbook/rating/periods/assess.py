@@ -23,7 +23,7 @@ from tollbook.rating.periods.charges import Scope, charge_table
 from tollbook.rating.periods.commitments import charge_committed_use, charge_spend_commitment
 from tollbook.rating.periods.credits import charge_credits
 from tollbook.rating.periods.lines import Lines
-from tollbook.rating.periods.totals import usage_of
+from tollbook.rating.periods.totals import ChargedByVersion, Usage, usage_of
 from tollbook.rating.periods.volume import charge_volume
 
 
@@ -40,7 +40,9 @@ class Assessment:
     scopes: tuple[Scope, ...]
 
 
-def assess(totals: pa.Table, contracts: Sequence[Contract], book: PriceBook, *, now: datetime) -> Assessment:
+def assess(
+    totals: pa.Table, contracts: Sequence[Contract], book: PriceBook, charged: ChargedByVersion, *, now: datetime
+) -> Assessment:
     """Return the charges of every billing period that has begun.
 
     The order is that of the schema of contracts: volume tiers, committed use, spend commitments, prepaid credits, each
@@ -49,7 +51,8 @@ def assess(totals: pa.Table, contracts: Sequence[Contract], book: PriceBook, *, 
     Args:
         totals: `TOTALS_SCHEMA`, all days of standing usage that contracts cover, shape (n_rows,).
         contracts: Contracts in force.
-        book: Prices and exchange rates.
+        book: Names of providers and models, and exchange rates, as they are now.
+        charged: Prices by which the usage was charged, by the version that it bears.
         now: Fees are due when their period has begun, a shortfall and an expiry when their time has ended.
     """
     rows = []
@@ -59,7 +62,7 @@ def assess(totals: pa.Table, contracts: Sequence[Contract], book: PriceBook, *, 
             continue
         versions = {"contract_version": contract.version, "catalogue_version": book.version}
         lines = Lines(contract, book.exchange, now, versions)
-        _assess(lines, totals, book)
+        _assess(lines, usage_of(contract, totals, book, charged))
         rows += lines.rows
         scopes += [
             Scope(contract.contract_id, term.term_id, midnight(period.start))
@@ -69,9 +72,8 @@ def assess(totals: pa.Table, contracts: Sequence[Contract], book: PriceBook, *, 
     return Assessment(charge_table(rows), tuple(scopes))
 
 
-def _assess(lines: Lines, totals: pa.Table, book: PriceBook) -> None:
+def _assess(lines: Lines, usage: Usage) -> None:
     terms = lines.contract.period_terms
-    usage = usage_of(lines.contract, totals, book)
     for term in terms:
         if isinstance(term.body, VolumeTiers):
             for period in _touched(term, lines.now):

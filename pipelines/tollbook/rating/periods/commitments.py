@@ -9,8 +9,9 @@ from itertools import groupby
 
 from tollbook.rating.contract_terms import TERM, CommittedUse, SpendCommitment, Step, Term
 from tollbook.rating.periods.calendar import BillingPeriod
+from tollbook.rating.periods.charged import Amount
 from tollbook.rating.periods.lines import MILLION, PICO, Lines, Sums, last_day, percent
-from tollbook.rating.periods.totals import Amount, Usage
+from tollbook.rating.periods.totals import Usage
 from tollbook.rating.periods.volume import Stretch, applied, graduated, spend_of, tokens_of
 
 
@@ -72,7 +73,8 @@ def charge_spend_commitment(
 ) -> None:
     """Add the discounts on spend, and what was promised and is missing when the time for it has ended.
 
-    The steps of a discount are filled by spend before the discount; the promise is kept by spend after it.
+    The steps of a discount are filled by spend before the discount; the promise is kept by spend after it. Where some
+    of the spend is not known and the rest does not keep the promise, what is missing is not known either.
     """
     end = term.valid_to
     if body.per == TERM and end is not None:
@@ -95,16 +97,21 @@ def _charge_span(lines: Lines, usage: Usage, term: Term, body: SpendCommitment, 
     spent: Amount = sum(part.payable for part in parts)
     missing = body.amount * PICO - spent
     if missing > 0:
-        promised = lines.said(body.amount * PICO)
+        unknown = usage.unknown_within(term, first, beyond)
+        words = f"{lines.said(body.amount * PICO)} were promised for {first} to {last_day(beyond)}, "
+        words += f"{lines.said(spent)} were spent"
+        if any(unknown):
+            words += f" beside what is not known ({unknown[0]:,} calls, {unknown[1]:,} tokens): so is what is missing"
         lines.add(
             term,
             "commitment_shortfall",
             BillingPeriod.of(last_day(beyond)),
-            f"{promised} were promised for {first} to {last_day(beyond)}, {lines.said(spent)} were spent",
-            missing,
+            words,
+            # What was spent beside may be all that is missing, or nothing of it.
+            None if any(unknown) else missing,
             charged=(first, beyond),
             worth=lines.worth_on(last_day(beyond)),
-            unknown=usage.unknown_within(term, first, beyond),
+            unknown=unknown,
         )
 
 

@@ -16,8 +16,9 @@ from itertools import groupby
 
 from tollbook.rating.contract_terms import PrepaidCredit, Term
 from tollbook.rating.periods.calendar import BillingPeriod
+from tollbook.rating.periods.charged import Amount
 from tollbook.rating.periods.lines import PICO, Lines, last_day
-from tollbook.rating.periods.totals import Amount, Part, Usage
+from tollbook.rating.periods.totals import Part, Usage
 from tollbook.rating.sources.exchange import ExchangeRate
 
 

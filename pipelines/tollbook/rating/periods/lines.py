@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tollbook.rating.contract_terms import USD, Contract, Term, midnight
 from tollbook.rating.periods.calendar import BillingPeriod
-from tollbook.rating.periods.totals import Amount
+from tollbook.rating.periods.charged import Amount
 from tollbook.rating.sources.exchange import ExchangeRate, ExchangeRates
 
 USAGE, PURCHASE, CREDIT, ADJUSTMENT = "Usage", "Purchase", "Credit", "Adjustment"
@@ -93,7 +93,7 @@ class Lines:
         kind: str,
         period: BillingPeriod,
         description: str,
-        amount: Amount,
+        amount: Amount | None,
         *,
         charged: Days,
         worth: ExchangeRate | None,
@@ -112,7 +112,7 @@ class Lines:
             kind: Key of `KINDS`.
             period: Billing period that it is invoiced in.
             description: The line in words.
-            amount: What it amounts to, in pico-units of the contract's currency, exact.
+            amount: What it amounts to, in pico-units of the contract's currency, exact; None where that is not known.
             charged: Days on which the cost arises, half-open.
             worth: Exchange rate; None for USD, and where none is known.
             effective: What counts as effective cost; by default `contracted`.
@@ -158,7 +158,7 @@ class Lines:
                 "contracted_cost": _told(self._usd(contracted, worth)),
                 "effective_cost": _told(_sum(effective_usd, amortised_usd)),
                 "billing_currency": currency,
-                "billing_currency_amount": _decimal(amount),
+                "billing_currency_amount": _told(amount),
                 "exchange_rate": _told(usd),
                 "exchange_rate_date": self._since(worth),
                 "unpriced_calls": unknown[0],
@@ -171,8 +171,8 @@ class Lines:
         """Return an amount in pico-units of the contract's currency in words."""
         return f"{plain(amount)} {self.contract.currency}"
 
-    def _usd(self, amount: Amount, worth: ExchangeRate | None) -> Amount | None:
-        """Return an amount in USD; None where its exchange rate is not known. Nothing is nothing in any currency."""
+    def _usd(self, amount: Amount | None, worth: ExchangeRate | None) -> Amount | None:
+        """Return an amount in USD; None where it or its exchange rate is not known. Nothing is so in any currency."""
         if not amount or self.contract.currency == USD:
             return amount
         return None if worth is None else amount * worth.usd

@@ -8,7 +8,7 @@ add up to its contracted cost exactly.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Context
@@ -20,9 +20,8 @@ import pyarrow as pa
 from tollbook.rating.book import PriceBook
 from tollbook.rating.contract_terms import USD, Contract, Term, midnight
 from tollbook.rating.periods.calendar import BillingPeriod
-from tollbook.rating.prices import Price
+from tollbook.rating.periods.charged import Amount, BucketRate, ChargedPrices, whole
 from tollbook.rating.rated import ESTIMATED, GATEWAY_CACHE_HIT, RATED
-from tollbook.rating.sources.contracted import agreed_rates
 from tollbook.rating.units import load_names, load_units
 
 BUCKETS: Final = tuple(unit.name for unit in load_units().buckets)
@@ -36,6 +35,7 @@ TOTALS_SCHEMA: Final = pa.schema(
         ("contract_id", pa.string()),
         ("sku_price_id", pa.string()),
         ("cost_basis", pa.string()),
+        ("catalogue_version", pa.string()),
         ("calls", pa.int64()),
         ("unpriced_calls", pa.int64()),
         ("unpriced_tokens", pa.int64()),
@@ -44,14 +44,12 @@ TOTALS_SCHEMA: Final = pa.schema(
         ("contracted_cost", pa.decimal128(38, 12)),
     ]
 )
-"""Days of standing usage. Grain: all columns up to `cost_basis`. Sums of unpriced rows have null costs."""
+"""Days of standing usage. Grain: all columns up to `catalogue_version`. Sums of unpriced rows have null costs."""
 
 _EXACT: Final = Context(prec=76)
 
-# Whole pico-units of the contract's currency stay integers; only shares of them are fractions.
-Amount = int | Fraction
-# Bucket, the rate key that prices it, and the rate. Unit: pico-USD.
-BucketRate = tuple[str, str, Amount]
+# Prices by the version of the book that usage bears.
+ChargedByVersion = Mapping[str, ChargedPrices]
 
 
 @dataclass(slots=True)
@@ -150,7 +148,7 @@ class _Covered:
         return self._models[key] and self._term.holds_on(used.day)
 
 
-def usage_of(contract: Contract, totals: pa.Table, book: PriceBook) -> Usage:
+def usage_of(contract: Contract, totals: pa.Table, book: PriceBook, charged: ChargedByVersion) -> Usage:
     """Return the usage that a contract covers.
 
     What a gateway answered from its own cache is no usage of the provider's.
@@ -158,9 +156,10 @@ def usage_of(contract: Contract, totals: pa.Table, book: PriceBook) -> Usage:
     Args:
         contract: A contract.
         totals: `TOTALS_SCHEMA`, shape (n_rows,), in any order.
-        book: Prices and exchange rates.
+        book: Names of providers and models, and exchange rates, as they are now.
+        charged: Prices by which the usage was charged; what bears another version stands whole.
     """
-    reader = _Reader(contract, book)
+    reader = _Reader(contract, book, charged)
     for row in totals.to_pylist():
         if row["sku_price_id"] != GATEWAY_CACHE_HIT:
             reader.read(row)
@@ -188,15 +187,14 @@ def _merged(parts: Iterable[Part], terms: Sequence[Term]) -> Iterable[Part]:
 class _Reader:
     """Reads rows for one contract; names, prices and exchange rates are looked up once."""
 
-    def __init__(self, contract: Contract, book: PriceBook) -> None:
+    def __init__(self, contract: Contract, book: PriceBook, charged: ChargedByVersion) -> None:
         self.parts: list[Part] = []
         self.unpriced: list[Unpriced] = []
-        self._contract, self._book = contract, book
+        self._contract, self._book, self._charged = contract, book, charged
         self._names = load_names()
         self._models: dict[tuple[str, str], tuple[str, str]] = {}
         self._worths: dict[date, Fraction | None] = {}
-        self._rates: dict[tuple[str, str | None, date | None], tuple[BucketRate, ...] | None] = {}
-        self._prices = _prices_by_id(book)
+        self._rates: dict[tuple[Any, ...], tuple[BucketRate, ...] | None] = {}
 
     def read(self, row: Mapping[str, Any]) -> None:
         """Add a row if the contract covers it."""
@@ -214,23 +212,30 @@ class _Reader:
             self.unpriced.append(Unpriced(day, model, tier, row["calls"], unknown or 0))
             return
         cost = int(_EXACT.scaleb(row["contracted_cost"], 12))
-        rates = self._rates_of(row)
-        by_key: defaultdict[str | None, list[Amount]] = defaultdict(lambda: [0, 0])
-        if rates is None:
-            by_key[None] = [tokens, cost]
-        else:
-            for bucket, rate_key, rate in rates:
-                count = row[bucket]
-                if count:
-                    sums = by_key[rate_key]
-                    sums[0] += count
-                    sums[1] += count * rate
-            rest = cost - sum(sums[1] for sums in by_key.values())
-            if rest:
-                by_key[None] = [0, rest]
-        for key, (count, payable) in by_key.items():
+        by_key = self._cut(row, cost)
+        for key, (count, payable) in (by_key or {None: (tokens, cost)}).items():
             amount = payable if worth == 1 else Fraction(payable) / worth
-            self.parts.append(Part(day, model, tier, key, int(count), _plain(amount), rates is not None))
+            self.parts.append(Part(day, model, tier, key, count, whole(amount), by_key is not None))
+
+    def _cut(self, row: Mapping[str, Any], cost: int) -> dict[str | None, tuple[int, Amount]] | None:
+        """Return tokens and cost of a row by rate key; None where the rates it was charged by are not known."""
+        rates = self._rates_of(row)
+        if rates is None:
+            return None
+        by_key: dict[str | None, tuple[int, Amount]] = {}
+        rest: Amount = cost
+        for bucket, rate_key, rate in rates:
+            count = row[bucket]
+            if count:
+                tokens, payable = by_key.get(rate_key, (0, 0))
+                by_key[rate_key] = (tokens + count, payable + count * rate)
+                rest -= count * rate
+        # Half a pico a bucket and call is what rounding can take off; a cost below that was charged by other rates.
+        if 2 * rest < -row["calls"] * len(BUCKETS):
+            return None
+        if rest:
+            by_key[None] = (0, rest)
+        return by_key
 
     def _billed(self, provider: str, model: str) -> tuple[str, str]:
         """Return who bills and the model, as the price list names them; another's price is no contract of theirs."""
@@ -251,33 +256,12 @@ class _Reader:
 
     def _rates_of(self, row: Mapping[str, Any]) -> tuple[BucketRate, ...] | None:
         """Return what priced each bucket of a row, None where that is not known."""
-        if row["cost_basis"] not in {RATED, ESTIMATED} or row["sku_price_id"] not in self._prices:
+        charged = self._charged.get(row["catalogue_version"])
+        if row["cost_basis"] not in {RATED, ESTIMATED} or charged is None:
             return None
         # A list price is the same every day, what a contract makes of it need not be.
         day = None if row["contract_id"] is None else row["usage_date"]
-        key = (row["sku_price_id"], row["contract_id"], day)
+        key = (row["catalogue_version"], row["sku_price_id"], row["contract_id"], day)
         if key not in self._rates:
-            price, contract = self._prices[key[0]], self._contract
-            rates: Mapping[str, Fraction | int] | None = price.rates
-            if day is not None and row["contract_id"] == contract.contract_id:
-                rates = agreed_rates(price, contract, day, self._book.exchange, at=midnight(day)).rates
-            elif row["contract_id"] is not None:
-                rates = None
-            self._rates[key] = None if rates is None else tuple(_bucket_rates(rates))
+            self._rates[key] = charged.bucket_rates(row["sku_price_id"], row["contract_id"], row["usage_date"])
         return self._rates[key]
-
-
-def _bucket_rates(rates: Mapping[str, Fraction | int]) -> Iterator[BucketRate]:
-    for unit in load_units().buckets:
-        key = unit.priced_as(rates)
-        if key is not None:
-            yield unit.name, key, _plain(rates[key])
-
-
-def _prices_by_id(book: PriceBook) -> dict[str, Price]:
-    return {price.sku_price_id: price for price in book.list_prices.prices}
-
-
-def _plain(amount: Amount) -> Amount:
-    """Return a whole fraction as the integer it is: integers add ten times as fast."""
-    return amount.numerator if isinstance(amount, Fraction) and amount.denominator == 1 else amount

@@ -13,8 +13,9 @@ from itertools import groupby
 
 from tollbook.rating.contract_terms import GRADUATED, TOKENS, Step, Term, VolumeTiers
 from tollbook.rating.periods.calendar import BillingPeriod
+from tollbook.rating.periods.charged import Amount
 from tollbook.rating.periods.lines import MILLION, PICO, Lines, Sums, percent
-from tollbook.rating.periods.totals import Amount, Part, Usage
+from tollbook.rating.periods.totals import Part, Usage
 from tollbook.rating.sources.exchange import ExchangeRate
 
 Measure = Callable[[Part], Amount]

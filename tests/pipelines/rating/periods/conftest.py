@@ -13,6 +13,7 @@ from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.contract_terms import Body, Contract, Reach, Term
 from tollbook.rating.periods.assess import Assessment, assess
+from tollbook.rating.periods.charged import ChargedPrices
 from tollbook.rating.periods.totals import TOTALS_SCHEMA
 from tollbook.rating.prices import Price
 from tollbook.rating.sources.exchange import ExchangeRates
@@ -38,6 +39,7 @@ class Desk:
             "service_tier": "default",
             "sku_price_id": LIST.sku_price_id,
             "cost_basis": "rated",
+            "catalogue_version": CATALOGUE.version,
             "calls": 1,
             "unpriced_calls": 0,
             "unpriced_tokens": 0,
@@ -69,11 +71,13 @@ class Desk:
         *rows: dict[str, Any],
         now: str = "2026-10-01",
         exchange: ExchangeRates | None = None,
+        catalogue: Catalogue = CATALOGUE,
     ) -> Assessment:
-        """Return what the terms of a contract come to."""
+        """Return what the terms of a contract come to, where usage was charged by the prices of `CATALOGUE`."""
         totals = pa.Table.from_pylist(list(rows), schema=TOTALS_SCHEMA)
         moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
-        return assess(totals, [agreed], PriceBook.of(CATALOGUE, exchange=exchange), now=moment)
+        charged = {CATALOGUE.version: ChargedPrices.of(PriceBook.of(CATALOGUE))}
+        return assess(totals, [agreed], PriceBook.of(catalogue, exchange=exchange), charged, now=moment)
 
     def charge(self, agreed: Contract, *rows: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
         """Return the charges as rows of `charge/v1`, in the order they were made, with the month they are billed in."""

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.contract_terms import (
     GRADUATED,
+    SPEND,
     TOKENS,
+    WHOLE_VOLUME,
     CommittedUse,
     Discount,
     PrepaidCredit,
@@ -24,6 +27,7 @@ from tollbook.rating.contract_terms import (
     VolumeTiers,
 )
 from tollbook.rating.periods.charges import Scope
+from tollbook.rating.prices import Price
 
 if TYPE_CHECKING:
     from tests.pipelines.rating.periods.conftest import Desk
@@ -95,3 +99,39 @@ def test_neither_the_order_nor_the_split_of_rows_changes_a_charge(
     ]
     chance.shuffle(split)
     assert desk.charge(agreed, *whole) == desk.charge(agreed, *split)
+
+
+def test_a_price_that_was_edited_or_dropped_changes_no_charge_of_usage_before(desk: Desk) -> None:
+    """5,000,000 tokens were charged 5.00 USD. A fee includes them: 5.00 is off, not the 10.00 they would cost now.
+
+    Half off the input beyond 6 USD stays out of reach, though now 10.00 would be beyond it; where the price is gone the
+    promise of 40 USD for input is still short by 35.
+    """
+    reach, june = Reach(rate_keys=frozenset({"input_tokens"})), {"valid_to": date(2026, 7, 1)}
+    half = VolumeTiers(SPEND, WHOLE_VOLUME, (Step(Fraction(0)), Step(Fraction(6), share=Fraction(1, 2))))
+    promise = SpendCommitment(Fraction(40), "billing_period", ())
+    spend = desk.contract(desk.term(half, "tiers", reach, **june), desk.term(promise, "promise", reach, **june))
+    fee = desk.contract(desk.term(CommittedUse(Fraction(1), 5_000_000, None), "fee", **june))
+    row = desk.usage("2026-06-02", input=5_000_000)
+    edited = Price("openai", "gpt", {"input_tokens": 2_000_000, "output_tokens": 8_000_000})
+    assert edited.sku_price_id == row["sku_price_id"]
+    gone = Price("openai", "gpt", {"input_tokens": 1_000_000}, valid_from=datetime(2026, 7, 1, tzinfo=UTC))
+    for price in (edited, gone):
+        now = Catalogue.from_rows([price], version="list")
+        included = desk.charge(fee, row, catalogue=now)
+        assert desk.columns(included, "charge_kind", "contracted_cost") == [
+            ("commitment_fee", 1),
+            ("included_usage", -5),
+        ]
+        short = desk.charge(spend, row, catalogue=now)
+        assert desk.columns(short, "charge_kind", "contracted_cost") == [("commitment_shortfall", 35)]
+
+
+def test_a_promise_for_input_is_not_short_by_what_nobody_can_cut(desk: Desk) -> None:
+    """50 USD were spent by a price that was never recorded: how much of it was input is unknown, and so is the rest."""
+    promise = SpendCommitment(Fraction(40), "billing_period", ())
+    reach = Reach(rate_keys=frozenset({"input_tokens"}))
+    agreed = desk.contract(desk.term(promise, reach=reach, valid_to=date(2026, 7, 1)))
+    row = desk.usage("2026-06-02", input=50_000_000, catalogue_version="never-recorded")
+    (charge,) = desk.charge(agreed, row)
+    assert (charge["contracted_cost"], charge["unpriced_calls"], charge["unpriced_tokens"]) == (None, 0, 50_000_000)

@@ -172,14 +172,22 @@ def test_a_change_of_the_exchange_rate_inside_a_period_splits_its_charges(desk: 
 
 
 def test_days_without_an_exchange_rate_are_told_as_unknown(desk: Desk) -> None:
-    """A promise in euros cannot count dollars of a day that has no rate: the shortfall says what it left out."""
+    """A promise in euros cannot count dollars of a day that has no rate: what is missing is unknown, unless it is kept.
+
+    1,000 tokens are 0.001 USD = 0.0005 EUR: of 0.002 EUR 0.0015 are missing, or less, if the other 1,000 count.
+    """
     rate = ExchangeRate("EUR", Fraction(2), datetime(2026, 6, 15, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC))
     agreed = desk.contract(desk.term(promise("0.002")), currency="EUR")
     days = [desk.usage("2026-06-14", input=1000), desk.usage("2026-06-15", input=1000)]
     (charge,) = desk.charge(agreed, *days, exchange=ExchangeRates.of([rate]))
-    # 1,000 tokens are 0.001 USD = 0.0005 EUR; 0.0015 EUR are missing.
-    assert (charge["billing_currency_amount"], charge["contracted_cost"]) == (Decimal("0.0015"), Decimal("0.003"))
+    assert (charge["billing_currency_amount"], charge["contracted_cost"], charge["effective_cost"]) == (None,) * 3
     assert (charge["unpriced_calls"], charge["unpriced_tokens"]) == (1, 1000)
+    assert charge["charge_description"] == (
+        "0.002 EUR were promised for 2026-06-01 to 2026-08-31, 0.0005 EUR were spent beside what is not known "
+        "(1 calls, 1,000 tokens): so is what is missing"
+    )
+    kept = desk.contract(desk.term(promise("0.0005")), currency="EUR")
+    assert desk.charge(kept, *days, exchange=ExchangeRates.of([rate])) == []
 
 
 def test_a_term_for_some_models_leaves_others_alone(desk: Desk) -> None:

@@ -12,8 +12,10 @@ import pyarrow as pa
 from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.contract_terms import Contract, Discount, NegotiatedRates, Reach, SpendCommitment, Term
+from tollbook.rating.periods.charged import ChargedPrices
 from tollbook.rating.periods.totals import TOTALS_SCHEMA, Usage, usage_of
 from tollbook.rating.prices import Price
+from tollbook.rating.sources.contracted import contracted_catalogue
 from tollbook.rating.sources.exchange import ExchangeRates
 
 if TYPE_CHECKING:
@@ -28,9 +30,12 @@ INPUT = Reach(rate_keys=frozenset({"input_tokens"}))
 
 
 def read(agreed: Contract, *rows: dict[str, Any], catalogue: Catalogue = CATALOGUE) -> Usage:
-    """Return the usage that a contract covers."""
+    """Return the usage that a contract covers, charged by a catalogue and by that contract."""
     totals = pa.Table.from_pylist(list(rows), schema=TOTALS_SCHEMA)
-    return usage_of(agreed, totals, PriceBook.of(catalogue, exchange=ExchangeRates()))
+    contracted = contracted_catalogue(catalogue, [agreed], ExchangeRates())
+    book = PriceBook.of(catalogue, contracted=contracted)
+    # Rows bear the version of the desk's own catalogue.
+    return usage_of(agreed, totals, book, {rows[0]["catalogue_version"]: ChargedPrices.of(book)})
 
 
 def parts(usage: Usage) -> list[tuple[str | None, int, Any]]:
@@ -60,14 +65,23 @@ def test_usage_that_a_contract_priced_is_cut_at_its_rates(desk: Desk) -> None:
     ]
 
 
-def test_usage_whose_price_is_not_in_the_book_stands_whole(desk: Desk) -> None:
-    """An older price list, another contract, or the provider's own figure: what a token cost of it is not known."""
+def test_usage_whose_price_is_not_known_stands_whole(desk: Desk) -> None:
+    """A book that was not recorded, another contract, or the provider's own figure: what a token cost is not known.
+
+    Nor is it where tokens would have cost 1,040 micro-dollars and 500 were charged: rounding takes no more than half a
+    pico off a bucket.
+    """
     agreed = desk.contract(desk.term(CUT, reach=INPUT))
     for unknown in ({"sku_price_id": "gone"}, {"contract_id": "other"}, {"cost_basis": "provider_reported"}):
         usage = read(agreed, desk.usage("2026-06-01", input=1000, output=10, **unknown))
         assert parts(usage) == [(None, 1010, 1_040_000_000)]
         assert usage.within(agreed.terms[0], date(2026, 6, 1), date(2026, 7, 1)) == []
         assert usage.unknown_within(agreed.terms[0], date(2026, 6, 1), date(2026, 7, 1)) == (0, 1010)
+    known = desk.usage("2026-06-01", input=1000, output=10)
+    for version in ("another", None):
+        row = known | {"catalogue_version": version}
+        assert (None, 1010, 1_040_000_000) in parts(read(agreed, known, row))
+    assert parts(read(agreed, desk.usage("2026-06-01", "0.0005", input=1000, output=10))) == [(None, 1010, 500_000_000)]
 
 
 def test_models_are_found_by_the_names_that_events_use(desk: Desk) -> None:
