@@ -27,6 +27,7 @@ from tollbook.rating.sources.entries import (
     Withdrawal,
     overlapping,
 )
+from tollbook.rating.sources.price_limits import PRICE_LIMITS
 from tollbook.rating.units import DEFAULT_TIER, load_names, load_units
 from tollbook.reference.documents import Document, Step, read_document, refuse
 
@@ -195,7 +196,7 @@ class _Reader:
                 try:
                     Price(provider="", model="", rates={key: rate})
                 except ReferenceDataError:
-                    self._note((*at, key), "expected a price of 0 or more that a cost can hold, no finer than it")
+                    self._note((*at, key), f"expected a price of 0 or more, {PRICE_LIMITS}")
         return rates
 
     def _check_key(self, at: tuple[Step, ...], key: str) -> bool:

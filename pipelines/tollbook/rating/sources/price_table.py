@@ -21,6 +21,7 @@ from typing import Any, Final
 from tollbook.errors import DocumentFault, MisuseError, ReferenceDataError
 from tollbook.rating.money import PICO_PER_USD
 from tollbook.rating.prices import Price
+from tollbook.rating.sources.price_limits import PRICE_LIMITS
 from tollbook.rating.units import DEFAULT_TIER, load_units
 from tollbook.reference.documents import Document, read_document, refuse
 
@@ -188,7 +189,7 @@ def _rate(table: _Table, line: int, column: str, key: str, cells: Mapping[str, s
             pass
         else:
             return rate
-    expected = f"expected what {per:,} units cost in USD, zero or more, that a cost can hold, no finer than it"
+    expected = f"expected what {per:,} units cost in USD: a number of 0 or more, {PRICE_LIMITS}"
     table.note(line, column, expected, text)
     return None
 

@@ -70,6 +70,7 @@ def test_a_good_overlay_is_read(tmp_path: Path) -> None:
 
 
 RATE, ENTRY = "entries/0/rates/input_tokens", "entries/0"
+LIMITS = "below 1,000,000 USD for one unit and of at most 24 decimals"
 UNQUOTED = "expected a decimal in quotes, as a number without them is rounded: write "
 
 
@@ -83,7 +84,7 @@ UNQUOTED = "expected a decimal in quotes, as a number without them is rounded: w
             '"2,50"',
             (7, RATE, 'expected a decimal in quotes, such as "2.50", of at most 15 digits before the point', "'2,50'"),
         ),
-        ('"2.50"', '"-1"', (7, RATE, "expected a price of 0 or more that a cost can hold, no finer than it", "'-1'")),
+        ('"2.50"', '"-1"', (7, RATE, f"expected a price of 0 or more, {LIMITS}", "'-1'")),
         (
             "valid_from: 2026-06-01T00:00:00Z",
             "valid_from: 2026-06-01",
@@ -223,3 +224,15 @@ def test_each_example_loads_and_says_what_it_assumes(path: Path) -> None:
 def test_there_is_an_example() -> None:
     """An empty folder would let the test above pass."""
     assert [path.name for path in EXAMPLES] == ["corrections.yml"]
+
+
+def test_a_price_at_the_limits_that_a_refusal_tells_is_taken(tmp_path: Path) -> None:
+    """'That a cost can hold, no finer than it' told nobody what to write."""
+    finest = f"0.{'0' * 23}1"
+    path = tmp_path / "own.yml"
+    for told in (finest, "999999999999"):
+        path.write_text(GOOD.replace('"2.50"', f'"{told}"'))
+        assert len(read_overlay(path).entries) == 3
+    rule = f"expected a price of 0 or more, {LIMITS}"
+    for told in (f"0.{'0' * 24}1", "1000000000000"):
+        assert refused(tmp_path, GOOD.replace('"2.50"', f'"{told}"')) == [(7, RATE, rule, f"'{told}'")]

@@ -95,7 +95,8 @@ def test_nothing_is_read_when_a_value_cannot_be(files: tuple[Path, Path]) -> Non
         (6, "since", "'2026-01-01T00:00:00Z'"),
         (7, "input", "'1e30'"),
     ]
-    rule = "expected what 1,000,000 units cost in USD, zero or more, that a cost can hold, no finer than it"
+    limits = "below 1,000,000 USD for one unit and of at most 24 decimals"
+    rule = f"expected what 1,000,000 units cost in USD: a number of 0 or more, {limits}"
     assert f"{files[0]}:2: input: {rule}, got 'cheap'" in str(caught.value)
 
 
