@@ -43,7 +43,7 @@ def test_published_file_holds_marts_with_their_descriptions_and_nothing_else(lak
     build(lake.settings)
 
     schemas = lake.query("select distinct schema_name from duckdb_tables() where not temporary order by all")
-    assert schemas == [("audit",), ("engineering",), ("finance",)]
+    assert schemas == [("audit",), ("engineering",), ("finance",), ("insight",)]
     ((comment,),) = lake.query("select comment from duckdb_tables() where table_name = 'fct_chargeback_by_team'")
     assert comment.startswith("One row per billing period, cost centre, team and currency.")
     bare = "select table_name, column_name from duckdb_columns() where comment is null and not internal"
