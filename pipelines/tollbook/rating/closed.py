@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from tollbook.lake.ratings import RatingCorrection, RatingEntry
+from tollbook.lake.ratings import RatingCorrection, RatingEntry, newest_rating, ratings_after
 from tollbook.rating.money import usd
 from tollbook.rating.periods.calendar import BillingPeriod
 from tollbook.rating.periods.charges import charge_table, write_charges
@@ -67,6 +67,19 @@ def post_corrections(lake: Path, entry: RatingEntry) -> int:
     if not entry.corrections:
         return 0
     return write_charges(lake, charge_table(_charge(entry, each) for each in entry.corrections))
+
+
+def post_last_corrections(lake: Path) -> int:
+    """Write the corrections of the newest rating, whose writer may have died before; return its number, 0 for nothing.
+
+    Those of the ratings before it were written by the rerate after them, which does this first.
+
+    Raises:
+        CorruptManifestError: The log of ratings or of charges is damaged.
+    """
+    newest = newest_rating(lake)
+    last = next(ratings_after(lake, newest - 1), None) if newest else None
+    return last.sequence if last is not None and post_corrections(lake, last) else 0
 
 
 def _charge(entry: RatingEntry, correction: RatingCorrection) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from typing import Any
 
 from tollbook.errors import LakeLockedError, MisuseError
 from tollbook.lake.log import log_lock, sync_folder
-from tollbook.lake.ratings import RATINGS, RatingCorrection, RatingEntry, append_rating, ratings_after, ratings_log
+from tollbook.lake.ratings import RATINGS, RatingCorrection, RatingEntry, append_rating, ratings_log
 from tollbook.lake.sweep import sweep_log
 from tollbook.rating.book import PriceBook
-from tollbook.rating.closed import ClosedPeriods, NothingClosed, post_corrections
+from tollbook.rating.closed import ClosedPeriods, NothingClosed, post_corrections, post_last_corrections
 from tollbook.rating.differences import Difference, amount
 from tollbook.rating.reprice import Choice, repricer
 from tollbook.rating.rerate_dates import BY_MODEL, RerateRun, StoredDates
@@ -139,8 +139,8 @@ def rerate(
 ) -> Rerated:
     """Price stored events anew and write the ratings that differ.
 
-    A second rerate waits for the first. A meter may run meanwhile: what it commits after this began is not looked at, and
-    a newer book that it takes stays the one in use.
+    A second rerate waits for the first. A meter may run meanwhile: what it commits after this began is not looked at,
+    and a newer book that it takes stays the one in use.
 
     Args:
         settings: Where the book lives.
@@ -237,7 +237,7 @@ def _only_rerate(lake: Path, tell: Callable[[str], None]) -> Iterator[None]:
             stack.enter_context(log_lock(log, wait=True))
         for path in sweep_log(lake, RATINGS):
             tell(f"swept {path}, which a rerate that died left behind")
-        last = max(ratings_after(lake, 0), key=lambda entry: entry.sequence, default=None)
-        if last is not None and post_corrections(lake, last):
-            tell(f"wrote the corrections of rating {last.sequence}, which had died before")
+        posted = post_last_corrections(lake)
+        if posted:
+            tell(f"wrote the corrections of rating {posted}, which had died before")
         yield

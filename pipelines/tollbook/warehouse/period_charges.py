@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from tollbook.lake.log import write_synced
 from tollbook.rating.book import PriceBook
+from tollbook.rating.closed import post_last_corrections
 from tollbook.rating.contract_terms import Contract, PrepaidCredit
 from tollbook.rating.differences import amount
 from tollbook.rating.periods.assess import assess
@@ -76,6 +77,8 @@ def period_charges_of(totals: Any, session: Any) -> pa.Table:
             assessment = assess(table, contracts, book, charged_prices(settings.lake, table), now=now)
             charges, scopes = assessment.charges, [*scopes, *assessment.scopes]
         write_charges(settings.lake, charges, scopes=scopes)
+        # A rerate may have died between its rating, which this build takes, and the corrections that belong to it.
+        post_last_corrections(settings.lake)
         number = newest_charges(settings.lake)
         write_synced(_read_file(folder), json.dumps({"inputs": inputs, "charges": number}).encode())
         return read_charges(settings.lake, number=number)

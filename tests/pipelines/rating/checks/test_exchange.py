@@ -80,6 +80,13 @@ def test_usage_without_an_exchange_rate_is_not_said_to_have_a_price_by_now(price
     ]
 
 
+def test_usage_that_the_foreign_rate_does_not_touch_has_no_finding(price: MakePrice) -> None:
+    """The contract names input in euros: a month of output alone has its price, beside input it may lack it."""
+    output = used(unit="text_output_tokens", quantity=300, unpriced_quantity=0)
+    assert found(book(price), output) == []
+    assert [each.quantity for each in found(book(price), output, used())] == [1_300]
+
+
 def test_a_model_that_no_such_contract_prices_has_no_finding(price: MakePrice) -> None:
     """With a rate for every day, or with no usage, nothing is lost."""
     assert found(book(price, euro(None)), used(unpriced_quantity=0)) == []

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 
-from tollbook.rating.closed import PLACE_SCHEMA, post_corrections
+from tollbook.rating.closed import PLACE_SCHEMA, post_corrections, post_last_corrections
 from tollbook.rating.periods.calendar import BillingPeriod
 from tollbook.rating.periods.charges import read_charges
+from tollbook.warehouse.period_charges import period_charges_of
+from tollbook.warehouse.state import WarehouseFolder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.pipelines.rating.rerate.conftest import StoredUsage
+
+    from tollbook.settings import Settings
 
 
 class FakeClosedPeriods:
@@ -96,6 +103,35 @@ def test_correction_that_died_before_it_was_posted_is_posted_by_the_next_run(
     assert told == ["wrote the corrections of rating 1, which had died before"]
     assert [row["list_cost"] for row in read_charges(usage.settings.lake).to_pylist()] == [Decimal("0.5")]
     assert post_corrections(usage.settings.lake, usage.entries()[0]) == 0
+
+
+def test_correction_that_died_before_it_was_posted_is_posted_by_the_next_build(
+    usage: StoredUsage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The build takes the rating, so it takes the corrections that belong to it; nobody has to rerate once more."""
+    usage.meter([{}])
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tollbook.rating.rerate.post_corrections", die)
+        with pytest.raises(KeyboardInterrupt):
+            usage.rerate(usage.fixed, closed=FakeClosedPeriods([(0, 0)]))
+
+    assert [row["list_cost"] for row in charges_of_a_build(usage.settings, monkeypatch)] == [Decimal("0.5")]
+    assert [row["list_cost"] for row in charges_of_a_build(usage.settings, monkeypatch)] == [Decimal("0.5")]
+    assert post_last_corrections(tmp_path) == 0
+
+
+def charges_of_a_build(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Return the charges as the build's step makes them; without contracts it reads no totals."""
+    plan = WarehouseFolder.of(settings).plan
+    plan.parent.mkdir(parents=True, exist_ok=True)
+    plan.write_text('{"planned_at": "2026-07-15T00:00:00+00:00"}', encoding="utf-8")
+    monkeypatch.setattr("tollbook.warehouse.period_charges.python_model", lambda _: nullcontext(settings))
+    charges: list[dict[str, Any]] = period_charges_of(None, None).to_pylist()
+    return charges
 
 
 def test_price_that_is_gone_refunds_nothing_in_a_closed_period(usage: StoredUsage) -> None:
