@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,7 +81,8 @@ def load_file(path: Path, settings: Settings, *, now: datetime | None = None) ->
     write_synced(temporary, path.read_bytes())
     temporary.replace(target)
     sync_folder(target.parent)
-    return replace(checked, path=target)
+    notices = tuple(_without_exchange_rate(PriceBook.load(settings))) if kind == EXCHANGE_RATES else ()
+    return replace(checked, path=target, notices=notices)
 
 
 def _kind_of(path: Path) -> str:
@@ -92,31 +93,49 @@ def _kind_of(path: Path) -> str:
     return next((kind for kind in (CONTRACT, EXCHANGE_RATES, COST_POLICY) if kind in keys), OWNERS)
 
 
+def _without_exchange_rate(book: PriceBook) -> Iterator[str]:
+    """Yield in words which contracts in use price usage on dates without an exchange rate."""
+    prices = () if book.contracted is None else book.contracted.prices
+    lacking = {
+        (price.contract_id or "", price.agreement.currency)
+        for price in prices
+        if price.agreement is not None and price.agreement.rates and price.agreement.usd is None
+    }
+    for contract_id, currency in sorted(lacking):
+        yield (
+            f"{contract_id}: there are dates without an exchange rate of {currency}; usage that it prices on them has "
+            "no cost"
+        )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _check_owners(path: Path) -> ReferenceFile:
     owners = read_owners(path)
     facts = {"rules": len(owners.rules), "version": owners.version}
-    return ReferenceFile(path, OWNERS, f"{len(owners.rules)} rules, version {owners.version}", facts)
+    return ReferenceFile(path, OWNERS, f"{_counted(len(owners.rules), 'rule')}, version {owners.version}", facts)
 
 
 def _check_contract(path: Path) -> ReferenceFile:
     contract = read_contract(path)
     facts = {"contract_id": contract.contract_id, "terms": len(contract.terms), "version": contract.version}
-    words = f"contract {contract.contract_id} with {contract.provider}, {len(contract.terms)} terms"
+    words = f"contract {contract.contract_id} with {contract.provider}, {_counted(len(contract.terms), 'term')}"
     return ReferenceFile(path, CONTRACT, f"{words}, version {contract.version}", facts)
 
 
 def _check_exchange_rates(path: Path) -> ReferenceFile:
     exchange = read_exchange_rates(path)
     facts = {"rates": len(exchange.rates), "version": exchange.version}
-    return ReferenceFile(
-        path, EXCHANGE_RATES, f"{len(exchange.rates)} exchange rates, version {exchange.version}", facts
-    )
+    holds = f"{_counted(len(exchange.rates), 'exchange rate')}, version {exchange.version}"
+    return ReferenceFile(path, EXCHANGE_RATES, holds, facts)
 
 
 def _check_cost_policy(path: Path) -> ReferenceFile:
     policy = read_cost_policy(path)
     facts = {"prefer": policy.prefer, "providers": len(policy.providers), "version": policy.version}
-    words = f"cost policy that prefers {policy.prefer}, {len(policy.providers)} providers named"
+    words = f"cost policy that prefers {policy.prefer}, {_counted(len(policy.providers), 'provider')} named"
     return ReferenceFile(path, COST_POLICY, f"{words}, version {policy.version}", facts)
 
 

@@ -38,7 +38,11 @@ CONTRACT = EXAMPLES / "contracts" / "openai-2026.contract.yml"
     [
         (CONTRACT, "contract", "contract openai-2026 with openai, 4 terms"),
         (EXAMPLES / "exchange_rates" / "exchange_rates.yml", "exchange_rates", "3 exchange rates"),
-        (EXAMPLES / "cost_policy" / "cost_policy.yml", "cost_policy", "cost policy that prefers rated, 1 providers"),
+        (
+            EXAMPLES / "cost_policy" / "cost_policy.yml",
+            "cost_policy",
+            "cost policy that prefers rated, 1 provider named",
+        ),
     ],
 )
 def test_a_file_is_known_by_its_first_key(path: Path, kind: str, holds: str, tmp_path: Path) -> None:
@@ -147,3 +151,45 @@ def test_the_commands_print_what_a_file_holds(tmp_path: Path) -> None:
     answer = runner.invoke(build_app(), ["reference", "load", str(CONTRACT), "--home", str(tmp_path), "--json"])
     assert answer.exit_code == 0
     assert '"contract_id": "openai-2026"' in answer.stdout
+
+
+EURO = """\
+contract: 1
+contract_id: euro
+provider: openai
+currency: EUR
+valid_from: 2026-01-01
+known_from: 2026-01-01T00:00:00Z
+author: a
+reason: r
+terms:
+  - {term_id: t, applies_to: {models: [gpt-4o]}, rates: {input_tokens: "2"}}
+"""
+RATE = """\
+exchange_rates: 1
+rates:
+  - {currency: EUR, usd: "1.125", valid_from: 2026-01-01T00:00:00Z, valid_to: 2026-02-01T00:00:00Z, source: s}
+"""
+
+
+def test_rates_that_end_before_a_contract_does_are_told_when_they_are_loaded(tmp_path: Path) -> None:
+    """Of the two files that belong together the one that was loaded last was silent, and a month had no cost."""
+    (tmp_path / "euro.yml").write_text(EURO)
+    (tmp_path / "rates.yml").write_text(RATE)
+    settings = Settings(home=tmp_path / "home")
+    load_file(tmp_path / "euro.yml", settings)
+
+    loaded = load_file(tmp_path / "rates.yml", settings)
+
+    told = "euro: there are dates without an exchange rate of EUR; usage that it prices on them has no cost"
+    assert loaded.notices == (told,)
+    (tmp_path / "rates.yml").write_text(RATE.replace(", valid_to: 2026-02-01T00:00:00Z", ""))
+    assert load_file(tmp_path / "rates.yml", settings).notices == ()
+
+
+def test_one_is_not_told_as_many(tmp_path: Path) -> None:
+    """'1 exchange rates' and '1 terms' read like a fault of the file."""
+    (tmp_path / "euro.yml").write_text(EURO)
+    (tmp_path / "rates.yml").write_text(RATE)
+    assert ", 1 term, version" in check_file(tmp_path / "euro.yml").holds
+    assert check_file(tmp_path / "rates.yml").holds.startswith("1 exchange rate, version")
