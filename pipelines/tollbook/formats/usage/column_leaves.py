@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tollbook.formats.usage.leaves import MAX_DEPTH
+from tollbook.formats.usage.leaves import MAX_DEPTH, Path, by_rank
 
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
@@ -29,6 +29,59 @@ class Numbers:
         if self.values.dtype != np.int64:
             fit &= self.values == np.floor(self.values)
         return np.where(fit, self.values, 0).astype(np.int64), fit
+
+
+@dataclass(slots=True)
+class _Place:
+    """What stands at one place of `n` objects; of lists all entries.
+
+    Attributes:
+        n: How many objects there are.
+        numbers: Numbers, where any object tells one.
+        texts: Texts, outside lists.
+        not_numbers: Where a text or a truth value stands.
+        deep: Where objects lie too deep to be read.
+    """
+
+    n: int
+    numbers: Numbers | None = None
+    texts: pa.Array | None = None
+    not_numbers: Mask | None = None
+    deep: Mask | None = None
+
+    @property
+    def told(self) -> Mask:
+        """Which objects tell anything here, shape (n,)."""
+        numbers = None if self.numbers is None else self.numbers.told
+        masks = [mask for mask in (numbers, self.not_numbers, self.deep) if mask is not None]
+        told: Mask = np.any(masks, axis=0) if masks else np.zeros(self.n, bool)
+        return told
+
+    def only(self, where: Mask) -> _Place:
+        """Return what some of the objects tell here."""
+        return _Place(
+            self.n,
+            None if self.numbers is None else Numbers(self.numbers.values, self.numbers.told & where),
+            None if self.texts is None else pc.if_else(pa.array(where), self.texts, pa.nulls(self.n, pa.string())),
+            None if self.not_numbers is None else self.not_numbers & where,
+            None if self.deep is None else self.deep & where,
+        )
+
+    def beside(self, other: _Place) -> _Place:
+        """Return what either tells; no object tells both."""
+        numbers = self.numbers or other.numbers
+        if self.numbers is not None and other.numbers is not None:
+            values = np.where(self.numbers.told, self.numbers.values, other.numbers.values)
+            numbers = Numbers(values, self.numbers.told | other.numbers.told)
+        texts = self.texts if other.texts is None else other.texts
+        if self.texts is not None and other.texts is not None:
+            texts = pc.coalesce(self.texts, other.texts)
+        return _Place(
+            self.n, numbers, texts, _either(self.not_numbers, other.not_numbers), _either(self.deep, other.deep)
+        )
+
+
+_Found = dict[Path, _Place]
 
 
 @dataclass(slots=True)
@@ -59,11 +112,20 @@ def read_column_leaves(
         keyed: List to the field of its entries that names them.
         leave_out: Field that is read elsewhere.
     """
-    leaves = ColumnLeaves(len(usage))
+    found: _Found = {}
     for name, child in _children(usage):
         if name != leave_out:
-            _walk(leaves, child, None, name, keyed, 1)
-    return leaves
+            _walk(found, len(usage), child, None, Path.of(name), keyed, 1)
+    named: dict[str, _Place] = {}
+    for path in by_rank(found):
+        place, before = found[path], named.get(path.name)
+        if before is not None:
+            taken = before.told
+            if (taken & place.told).any():
+                named[path.spelling] = place.only(taken)
+            place = before.beside(place.only(~taken))
+        named[path.name] = place
+    return _leaves(len(usage), named)
 
 
 def _children(column: pa.StructArray) -> list[tuple[str, pa.Array]]:
@@ -71,34 +133,45 @@ def _children(column: pa.StructArray) -> list[tuple[str, pa.Array]]:
     return list(zip((each.name for each in column.type), column.flatten(), strict=True))
 
 
+def _leaves(n: int, named: Mapping[str, _Place]) -> ColumnLeaves:
+    return ColumnLeaves(
+        n,
+        {name: place.numbers for name, place in named.items() if place.numbers is not None},
+        {name: place.texts for name, place in named.items() if place.texts is not None},
+        {name: place.not_numbers for name, place in named.items() if place.not_numbers is not None},
+        {name: place.deep for name, place in named.items() if place.deep is not None},
+    )
+
+
 def _walk(
-    leaves: ColumnLeaves, column: pa.Array, rows: Rows | None, path: str, keyed: Mapping[str, str], depth: int
+    found: _Found, n: int, column: pa.Array, rows: Rows | None, path: Path, keyed: Mapping[str, str], depth: int
 ) -> None:
     """Note what `column` holds. `rows` has the object of each entry, None where entry and object are one."""
     kind = column.type
     if column.null_count == len(column):
         return
     if not (pa.types.is_struct(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        _note(leaves, column, rows, path)
+        _note(found.setdefault(path, _Place(n)), column, rows)
     elif depth > MAX_DEPTH:
-        leaves.deep[path] = _by_row(column, rows, leaves.n) | leaves.deep.get(path, np.zeros(leaves.n, bool))
+        place = found.setdefault(path, _Place(n))
+        place.deep = _either(place.deep, _by_row(column, rows, n))
     elif pa.types.is_struct(kind):
         for name, child in _children(column):
-            _walk(leaves, child, rows, f"{path}.{name}", keyed, depth + 1)
+            _walk(found, n, child, rows, path.key(name), keyed, depth + 1)
     else:
         parents = pc.list_parent_indices(column).to_numpy().astype(np.int64)
         entries = pc.list_flatten(column)
-        _walk_entries(leaves, entries, parents if rows is None else rows[parents], path, keyed, depth + 1)
+        _walk_entries(found, n, entries, parents if rows is None else rows[parents], path, keyed, depth + 1)
 
 
 def _walk_entries(
-    leaves: ColumnLeaves, entries: pa.Array, rows: Rows, path: str, keyed: Mapping[str, str], depth: int
+    found: _Found, n: int, entries: pa.Array, rows: Rows, path: Path, keyed: Mapping[str, str], depth: int
 ) -> None:
     """Note what the entries of lists hold, those with a name under it."""
-    key = keyed.get(path)
+    key = keyed.get(path.name)
     place = entries.type.get_field_index(key) if key is not None and pa.types.is_struct(entries.type) else -1
-    if place < 0 or not pa.types.is_string(entries.type.field(place).type):
-        _walk(leaves, entries, rows, f"{path}[]", keyed, depth)
+    if key is None or place < 0 or not pa.types.is_string(entries.type.field(place).type):
+        _walk(found, n, entries, rows, path.entry(), keyed, depth)
         return
     names = entries.flatten()[place]
     for name in pc.unique(names).to_pylist():
@@ -106,29 +179,30 @@ def _walk_entries(
         taken = entries.filter(chosen)
         of = rows[chosen.to_numpy(zero_copy_only=False)]
         if name is None:
-            _walk(leaves, taken, of, f"{path}[]", keyed, depth)
+            _walk(found, n, taken, of, path.entry(), keyed, depth)
             continue
+        entry = path.entry(key, name)
         if depth > MAX_DEPTH:
-            leaves.deep[f"{path}[{key}={name}]"] = _by_row(taken, of, leaves.n)
+            found.setdefault(entry, _Place(n)).deep = _by_row(taken, of, n)
             continue
         for child_name, child in _children(taken):
             if child_name != key:
-                _walk(leaves, child, of, f"{path}[{key}={name}].{child_name}", keyed, depth + 1)
+                _walk(found, n, child, of, entry.key(child_name), keyed, depth + 1)
 
 
-def _note(leaves: ColumnLeaves, column: pa.Array, rows: Rows | None, path: str) -> None:
-    told = _valid(column)
+def _note(place: _Place, column: pa.Array, rows: Rows | None) -> None:
+    told = _by_row(column, rows, place.n)
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
         values = column.fill_null(0).cast(pa.int64() if pa.types.is_integer(column.type) else pa.float64()).to_numpy()
         if rows is not None:
-            summed = np.zeros(leaves.n, values.dtype)
+            summed = np.zeros(place.n, values.dtype)
             np.add.at(summed, rows, values)
             values = summed
-        leaves.numbers[path] = Numbers(values, _by_row(column, rows, leaves.n))
+        place.numbers = Numbers(values, told)
         return
     if rows is None and pa.types.is_string(column.type):
-        leaves.texts[path] = column
-    leaves.not_numbers[path] = told if rows is None else _by_row(column, rows, leaves.n)
+        place.texts = column
+    place.not_numbers = told
 
 
 def _by_row(column: pa.Array, rows: Rows | None, n: int) -> Mask:
@@ -139,6 +213,10 @@ def _by_row(column: pa.Array, rows: Rows | None, n: int) -> Mask:
     mask = np.zeros(n, bool)
     mask[rows[told]] = True
     return mask
+
+
+def _either(one: Mask | None, another: Mask | None) -> Mask | None:
+    return another if one is None else one if another is None else one | another
 
 
 def _valid(column: pa.Array) -> Mask:

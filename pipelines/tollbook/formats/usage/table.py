@@ -133,8 +133,11 @@ class Flavour:
         return frozenset(cost.name for cost in self.costs)
 
     def is_unknown(self, name: str) -> bool:
-        """Return whether the table has no meaning for a number, so that it must be shown."""
-        return not (
+        """Return whether the table has no meaning for a number, so that it must be shown.
+
+        A name in quotes is a spelling whose path another one has: it is shown by whatever flavour.
+        """
+        return '"' in name or not (
             self.open
             or name in self.counted
             or name in self.costs_named
