@@ -39,7 +39,7 @@ class StrictEvent:
 
     Attributes:
         fields: Contract field to value, as `pa.array` takes it; absent and null fields are left out.
-        unknown: Names of fields that the contract does not have.
+        unknown: Names of fields that the contract does not have and that are not null.
         flags: Codes of `reasons.FLAGS`.
     """
 
@@ -90,7 +90,7 @@ def read_fields(document: dict[str, Any], contract: Contract) -> StrictEvent:
         value = document.get(field.name)
         if value is not None:
             fields[field.name] = _convert(field, value, flags)
-    unknown = tuple(name for name in document if name not in contract.names)
+    unknown = tuple(name for name, value in document.items() if value is not None and name not in contract.names)
     return StrictEvent(fields, unknown, tuple(flags))
 
 
