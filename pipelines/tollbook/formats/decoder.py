@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tollbook.contracts import Contract, contract, usage_event
+from tollbook.contracts import Contract, usage_event
 from tollbook.errors import RejectedRecordError
 from tollbook.formats.buckets import make_disjoint
 from tollbook.formats.check import Fault, Faults, check_fields
@@ -29,6 +29,7 @@ BLOCK_RECORDS: Final = 8_192
 UNPARSED, WHOLE, SCRUBBED = "unparsed", "whole", "scrubbed"
 """What a reject keeps of its bytes: they lie apart and expire; all of them; what is left without content."""
 
+LABEL_LEFT_OUT: Final = "label_left_out"
 _MAX_NAMES: Final = 100
 _MAX_NAME: Final = 64
 
@@ -189,12 +190,15 @@ class Decoder(ABC):
             told = None if headers is None else headers[start : start + BLOCK_RECORDS]
             for tellings in self._read(block, start, reading, told):
                 reading.seen[tellings.rows] = True
+                if headers is not None:
+                    add_header_labels(tellings, headers, self._dimensions.wanted("header"))
                 finished.append(self._finish(tellings, reading, now))
         if not reading.seen.all():
             lost = np.flatnonzero(~reading.seen).tolist()
             raise RuntimeError(f"expected {type(self).__name__} to account for every record, it lost {lost[:10]}")
         events, rows, items = in_record_order(finished, self.schema)
         rejected = sorted(reading.rejected, key=lambda each: (each.row, each.record_item or 0))
+        self._expect_places_once(rows, items, rejected)
         told_or_rejected = np.unique(np.concatenate([rows, np.array([each.row for each in rejected], np.int64)]))
         silent = len(values) - len(told_or_rejected)
         return Decoded(events, rows, items, rejected, silent, reading.unknown, reading.ignored)
@@ -216,12 +220,23 @@ class Decoder(ABC):
     def _reject_telling(self, tellings: Tellings, index: int, error: RejectedRecordError, reading: Reading) -> None:
         """Note in `reading` a telling that breaks the contract."""
 
+    def _expect_places_once(self, rows: Rows, items: Rows, rejected: Sequence[Rejected]) -> None:
+        """Raise where a decoder tells two calls of one place, or rejects what it also tells: each would count twice."""
+        turned_away = {(each.row, each.record_item or 0) for each in rejected}
+        twice = len(turned_away) < len(rejected) or ((np.diff(rows) == 0) & (np.diff(items) == 0)).any()
+        if turned_away and not twice:
+            twice = not turned_away.isdisjoint(zip(rows.tolist(), items.tolist(), strict=True))
+        if twice:
+            raise RuntimeError(f"expected {type(self).__name__} to account for each call once, it did so twice")
+
     def _finish(self, tellings: Tellings, reading: Reading, now: datetime) -> tuple[pa.RecordBatch, Rows, Rows]:
         """Return the tellings that keep the contract as events, with their records and items."""
         count = len(tellings.rows)
         items = np.zeros(count, np.int64) if tellings.record_items is None else tellings.record_items
         faults = Faults.none(count) if tellings.faults is None else tellings.faults
-        self._dimensions.apply(tellings.told, tellings.labels, count)
+        unfit = self._dimensions.apply(tellings.told, tellings.labels, count)
+        if unfit is not None:
+            tellings.flags[LABEL_LEFT_OUT] = unfit
         columns = check_fields(tellings.told, count, self._contract, faults, now=now)
         make_disjoint(columns, count, faults)
         if "sampling_rate" in columns:
@@ -243,33 +258,17 @@ class Decoder(ABC):
         return batch.filter(pa.array(sound)), tellings.rows[sound], items[sound]
 
 
-def rejected_batch(
-    rejected: list[Rejected], records: pa.RecordBatch, *, now: datetime, schema_version: int
-) -> pa.RecordBatch:
-    """Return what was not accepted as `rejected_record/v1`, shape (n_rejected,).
-
-    Bytes of unparsed records are left out: they go to a folder of their own that expires.
-    """
-    schema = contract("rejected_record").arrow_schema
-    rows = pa.array([each.row for each in rejected], pa.int64())
-    place = {name: records.column(name).take(rows) for name in ("topic", "partition", "offset", "kafka_timestamp")}
-    ids = zip(place["topic"].to_pylist(), place["partition"].to_pylist(), place["offset"].to_pylist(), strict=True)
-    told = {
-        "record_item": [each.record_item for each in rejected],
-        "rejected_at": [now] * len(rejected),
-        "reject_id": [_reject_id(place, each.record_item) for place, each in zip(ids, rejected, strict=True)],
-        "reason": [each.error.reason for each in rejected],
-        "field": [each.error.field for each in rejected],
-        "expected": [each.error.expected for each in rejected],
-        "got": [each.error.got for each in rejected],
-        "schema_version": [schema_version] * len(rejected),
-        "value_state": [each.value_state for each in rejected],
-        "value": [None if each.value_state == UNPARSED else each.value for each in rejected],
-        "value_bytes": [each.value_bytes for each in rejected],
-        "value_sha256": [each.value_sha256 for each in rejected],
-    }
-    arrays = [place[f.name].cast(f.type) if f.name in place else pa.array(told[f.name], f.type) for f in schema]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+def add_header_labels(tellings: Tellings, headers: Headers, wanted: Collection[str]) -> None:
+    """Add what the wanted headers of each telling's record say to its labels, as `header:KEY`; what is there stays."""
+    own = [headers[row] for row in tellings.rows.tolist()]
+    for key in sorted(wanted):
+        label = f"header:{key}"
+        if label in tellings.labels:
+            continue
+        told = [None if each is None else each.get(key) for each in own]
+        if any(told):
+            texts = [value.decode("utf-8", "replace") if value else None for value in told]
+            tellings.labels[label] = pa.array(texts, pa.string())
 
 
 def in_record_order(
@@ -294,10 +293,6 @@ def count_name(counts: dict[str, int], name: str, times: int) -> None:
     short = name.encode("utf-8", "replace").decode("utf-8")[:_MAX_NAME]
     if times and (short in counts or len(counts) < _MAX_NAMES):
         counts[short] = counts.get(short, 0) + times
-
-
-def _reject_id(place: tuple[str, int, int], record_item: int | None) -> str:
-    return ":".join(str(each) for each in (*place, *(() if record_item is None else (record_item,))))
 
 
 def _as_error(fault: Fault, told: Mapping[str, pa.Array], index: int) -> RejectedRecordError:

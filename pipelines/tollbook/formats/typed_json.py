@@ -2,6 +2,9 @@
 
 A format names the shape of its records as a msgspec Struct. Each record is read by itself, so one that is wrong is
 known at once and its neighbours are not harmed; what they hold is then handled as columns, many at a time.
+
+Where a name stands twice in an object its last value counts, as in the libraries that tools write and read JSON with.
+The native format, which people write by hand, rejects such a record.
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ import json
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from types import UnionType
+from typing import Any, ClassVar, Final, Generic, TypeVar, Union
 
 import msgspec
 import numpy as np
@@ -25,7 +29,12 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 _MAX_TEXT: Final = 256
 _MAX_SHOWN: Final = 200
-_WRONG: Final = re.compile(r"^Expected (?P<expected>.*?)(?:, got (?P<got>.*?))?(?: - at `(?P<path>.*)`)?$")
+_MAX_DEPTH: Final = 16
+_INT64_MAX: Final = 2**63 - 1
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:/\[\]=-]{1,128}")
+_WRONG: Final = re.compile(r"^Expected `(?P<expected>[^`]*)`(?:, got `(?P<got>[^`]*)`)?")
+_BEYOND: Final = re.compile(r"^Expected `(?:int|float)` [<>]")
+_AT: Final = re.compile(r" - at (?:`key` in )?`(?P<path>\$[^`]*)`$")
 _MISSING: Final = re.compile(r"^Object missing required field `(?P<name>[^`]*)`(?: - at `(?P<path>.*)`)?$")
 
 
@@ -92,7 +101,7 @@ def read_typed(
     try:
         return decode(value)
     except msgspec.ValidationError as wrong:
-        raise _as_rejected(str(wrong)) from None
+        raise as_rejected(wrong) from None
     except UnicodeDecodeError as broken:
         got = f"byte {value[broken.start]:#04x} at {broken.start}" if broken.start < len(value) else "other bytes"
         raise RejectedRecordError("invalid_utf8", None, "UTF-8", got) from None
@@ -111,10 +120,15 @@ def reject_json(
 
 def reject_told(tellings: Tellings, index: int, error: RejectedRecordError, reading: Reading) -> None:
     """Note a telling that breaks the contract. Kept are the fields that were read of it, as a native event."""
-    told = {name: column[index].as_py() for name, column in tellings.told.items()}
-    fields = {name: value for name, value in told.items() if value is not None}
+    fields = told_of(tellings, index)
     item = None if tellings.record_items is None else int(tellings.record_items[index])
     reading.reject(int(tellings.rows[index]), error, SCRUBBED, native_json(fields), record_item=item)
+
+
+def told_of(tellings: Tellings, index: int) -> dict[str, Any]:
+    """Return the fields that one telling tells."""
+    told = {name: column[index].as_py() for name, column in tellings.told.items()}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def native_json(fields: dict[str, Any]) -> bytes:
@@ -128,7 +142,7 @@ def kept_of(value: bytes, shape: type[msgspec.Struct]) -> bytes | None:
         document = msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return msgspec.json.encode(_kept(document, shape))
+    return msgspec.json.encode(_kept(document, shape, 0))
 
 
 def is_utf8(values: pa.BinaryArray) -> bool:
@@ -149,38 +163,59 @@ def text_column(texts: Iterable[str | None]) -> pa.StringArray:
         return pa.array([each and each.encode("utf-8", "replace").decode() for each in told], pa.string())
 
 
-def _kept(value: Any, kind: Any) -> Any:
+def int_column(numbers: Iterable[int | None]) -> pa.Int64Array:
+    """Return whole numbers as a column. What 64 bits do not hold becomes the largest that they do: out of range too."""
+    told = list(numbers)
+    try:
+        return pa.array(told, pa.int64())
+    except (OverflowError, pa.ArrowInvalid):
+        bounded = [each if each is None else max(-_INT64_MAX, min(each, _INT64_MAX)) for each in told]
+        return pa.array(bounded, pa.int64())
+
+
+def _kept(value: Any, kind: Any, depth: int) -> Any:
     """Return a value in so far as a type has a place for it. What is not plain is told by its type and length."""
-    kind = _without_none(kind)
-    if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        fields = {each.encode_name: each.type for each in msgspec.structs.fields(kind)}
-        return {name: _kept(each, fields[name]) for name, each in value.items() if name in fields}
-    if isinstance(value, list) and getattr(kind, "__origin__", None) in (list, tuple):
-        return [_kept(each, kind.__args__[0]) for each in value]
-    if kind is msgspec.Raw:
-        return _numbers(value)
+    kinds = _kinds(kind)
+    if isinstance(value, dict) and depth < _MAX_DEPTH:
+        for each in kinds:
+            if isinstance(each, type) and issubclass(each, msgspec.Struct):
+                fields = {field.encode_name: field.type for field in msgspec.structs.fields(each)}
+                return {name: _kept(held, fields[name], depth + 1) for name, held in value.items() if name in fields}
+    if isinstance(value, list) and depth < _MAX_DEPTH:
+        for each in kinds:
+            if getattr(each, "__origin__", None) in (list, tuple):
+                return [_kept(held, each.__args__[0], depth + 1) for held in value]
+    if msgspec.Raw in kinds:
+        return _numbers(value, depth)
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    if isinstance(value, str) and kind is str and len(value) <= _MAX_TEXT:
+    if isinstance(value, str) and str in kinds and len(value) <= _MAX_TEXT:
         return value
+    return _outline(value)
+
+
+def _numbers(value: Any, depth: int) -> Any:
+    """Return an object of counts with its numbers alone: its texts, and names that are none, could be anything."""
+    if isinstance(value, dict) and depth < _MAX_DEPTH:
+        return {name: _numbers(each, depth + 1) for name, each in value.items() if _NAME.fullmatch(name)}
+    if isinstance(value, list) and depth < _MAX_DEPTH:
+        return [_numbers(each, depth + 1) for each in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return _outline(value)
+
+
+def _outline(value: Any) -> dict[str, Any]:
     return {"type": type(value).__name__, "length": len(value)}
 
 
-def _numbers(value: Any) -> Any:
-    """Return an object of counts with its numbers alone: its texts could be anything."""
-    if isinstance(value, dict):
-        return {name[:_MAX_TEXT]: _numbers(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_numbers(each) for each in value]
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    return {"type": type(value).__name__, "length": len(value)}
-
-
-def _without_none(kind: Any) -> Any:
-    options = [each for each in getattr(kind, "__args__", ()) if each is not type(None)]
-    is_union = getattr(kind, "__origin__", None) is None and options
-    return options[0] if is_union and len(options) == 1 else kind
+def _kinds(kind: Any) -> tuple[Any, ...]:
+    """Return the types that a type stands for: those of a union, or itself without its annotations."""
+    if getattr(kind, "__origin__", None) is Union or isinstance(kind, UnionType):
+        return tuple(found for each in kind.__args__ for found in _kinds(each))
+    if hasattr(kind, "__metadata__"):
+        return _kinds(kind.__origin__)
+    return (kind,)
 
 
 def _plain(value: Any) -> Any:
@@ -192,23 +227,27 @@ def _plain(value: Any) -> Any:
     return text if len(text) <= _MAX_TEXT else {"type": "str", "length": len(text)}
 
 
-def _as_rejected(message: str) -> RejectedRecordError:
+def as_rejected(error: msgspec.ValidationError) -> RejectedRecordError:
+    """Return why a document is not of a shape, without a word of what it holds."""
+    message = str(error)
     missing = _MISSING.match(message)
     if missing is not None:
         name = ".".join(each for each in (_path(missing["path"]), missing["name"]) if each)
         return RejectedRecordError("missing_field", name, "present", "nothing")
+    path = _path(_AT.search(message))
+    if "out of range" in message or _BEYOND.match(message):
+        return RejectedRecordError("out_of_range", path or None, "a number within its limits", "another number")
     wrong = _WRONG.match(message)
     if wrong is None:
-        return RejectedRecordError("wrong_type", None, "a value of the shape", message[:_MAX_SHOWN])
-    path, got = _path(wrong["path"]), (wrong["got"] or "another").strip("`")
-    expected = wrong["expected"].strip("`")
+        return RejectedRecordError("invalid_value", path or None, "a value of the shape", "another value")
     if not path:
-        return RejectedRecordError("not_an_object", None, "a JSON object", got)
-    return RejectedRecordError("wrong_type", path, expected, got)
+        return RejectedRecordError("not_an_object", None, "a JSON object", wrong["got"] or "another value")
+    return RejectedRecordError("wrong_type", path, wrong["expected"], wrong["got"] or "another value")
 
 
-def _path(path: str | None) -> str:
-    return (path or "").removeprefix("$").removeprefix(".").replace("[...]", "[]")
+def _path(found: re.Match[str] | str | None) -> str:
+    path = found if isinstance(found, str) else "" if found is None else found["path"]
+    return path.removeprefix("$").removeprefix(".").replace("[...]", "[]")
 
 
 def _expect_utf8(value: bytes) -> None:

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from tollbook.contracts import usage_event
 from tollbook.formats.decoder import UNPARSED as LIES_APART
-from tollbook.formats.decoder import Decoded, Headers, Rejected, rejected_batch
+from tollbook.formats.decoder import Decoded, Headers, Rejected
 from tollbook.formats.registry import format_of_topic
+from tollbook.formats.rejected import rejected_batch
 from tollbook.formats.route import RecordRouter
 from tollbook.reference.dimensions import dimensions_of
 from tollbook.stream.ranges import ChunkOrigin
