@@ -1,10 +1,10 @@
 """Session files of Claude Code: one line a record; lines of a model's answer tell of a call, all others are ignored.
 
 - Identity is the message's own id, so forks, resumed sessions, sidechains and the several lines of one answer are one
-  event. The prefix of the id says who served it (`msg_bdrk_` Bedrock, `msg_vrtx_` Vertex), then the spelling of the model
-  does; a model of another maker behind a compatible endpoint has the provider `unknown`, for nobody is guessed, and the
-  identity is ours. Without a message id it is the request's, then the line's.
-- `revision` is the output tokens told so far: counts of an answer that is still written grow, and repeats are duplicates.
+  event. The prefix of the id says who served it (`msg_bdrk_` Bedrock, `msg_vrtx_` Vertex), then the spelling of the
+  model does; a model of another maker behind a compatible endpoint has the provider `unknown`, for nobody is guessed,
+  and the identity is ours. Without a message id it is the request's, then the line's.
+- `revision` is the output tokens told so far: counts of an answer that is still written grow, repeats are duplicates.
   Where `stop_reason` is null the answer was still being written (or the version never told), so the counts are
   `estimated`: the output may have grown after the last line.
 - A line's `parentUuid` is another line, nearly always a user's with a tool's result, and never tells which call led to

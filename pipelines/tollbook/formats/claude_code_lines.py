@@ -1,9 +1,9 @@
 """What is read of a line of a Claude Code session file, and a line without its content.
 
-A session file is `<folder>/<project>/<session>.jsonl`, or `…/<session>/subagents/agent-<id>.jsonl` for a subagent. A line
-is one JSON object; `type` says what it tells. An `assistant` line holds one block of a model's answer with the usage of
-the whole answer, so one answer stands on several lines. A `progress` line may hold a subagent's `assistant` line, which
-the subagent's own file tells too.
+A session file is `<folder>/<project>/<session>.jsonl`, or `…/<session>/subagents/agent-<id>.jsonl` for a subagent. A
+line is one JSON object; `type` says what it tells. An `assistant` line holds one block of a model's answer with the
+usage of the whole answer, so one answer stands on several lines. A `progress` line may hold a subagent's `assistant`
+line, which the subagent's own file tells too.
 
 Source: lines of Claude Code 1.0.55 to 2.1 as claude-code-log 1.7.0 publishes them; a log reference by jeremedia for
 2.0.49; issues of ccstatusline and ccusage on answers that stand on several lines. Read 2026-11-25.
@@ -45,7 +45,7 @@ _WORD: Final = re.compile(r"[\w.:@/+-]{0,128}", re.ASCII)
 NO_USAGE: Final = msgspec.Raw()
 
 
-class Message(msgspec.Struct, omit_defaults=True):
+class Message(msgspec.Struct, omit_defaults=True, gc=False):
     """A message as the API gave it. It has no field for content."""
 
     id: str | None = None
@@ -54,7 +54,7 @@ class Message(msgspec.Struct, omit_defaults=True):
     usage: msgspec.Raw = NO_USAGE
 
 
-class Line(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Line(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """A line. It has no field for content, and none for who the user is."""
 
     type: str | None = None
@@ -78,7 +78,7 @@ class Line(msgspec.Struct, omit_defaults=True, kw_only=True):
     labels: dict[str, str] | None = None
 
 
-class Progress(msgspec.Struct, omit_defaults=True):
+class Progress(msgspec.Struct, omit_defaults=True, gc=False):
     """What a `progress` line tells: of a subagent, the line that it wrote."""
 
     message: Line | None = None
