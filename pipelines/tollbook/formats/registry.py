@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tollbook.errors import MisuseError
-from tollbook.formats.decoder import Decoder
-from tollbook.reference.dimensions import Dimensions
+
+if TYPE_CHECKING:
+    from tollbook.formats.decoder import Decoder
+    from tollbook.reference.dimensions import Dimensions
 
 NATIVE: Final = "native"
 USAGE_TOPIC: Final = "llm.usage"
