@@ -299,7 +299,7 @@ def _as_error(fault: Fault, told: Mapping[str, pa.Array], index: int) -> Rejecte
     column = told.get(fault.field) if fault.field else None
     got: Any = column[index].as_py() if column is not None else None
     if got is None:
-        shown = "nothing"
+        shown = "nothing" if column is not None or fault.reason == "missing_field" else "another value"
     elif isinstance(got, str):
         is_time = fault.reason in {"invalid_time", "time_out_of_range"} and is_time_like(got)
         shown = got if is_time else f"a text of {len(got)} characters"

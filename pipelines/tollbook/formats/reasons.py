@@ -34,7 +34,6 @@ FLAGS: dict[str, str] = {
     "usage_total_differs": "the provider's own total of tokens is not the sum of its counts: some may be missing",
     "label_left_out": "a label told a dimension what it cannot be, or too long a text; the label was left out",
     "one_kind_of_token": "the record counts one kind of a call's tokens; others may come in records of their own",
-    "provider_untold": "the record names no provider; `unknown` stands for it, and only its own cost is known",
     "usage_split_assumed": "cached tokens and others overlap by an untold number; the least possible was assumed",
 }
 """Code to meaning. An accepted event carries any of these."""

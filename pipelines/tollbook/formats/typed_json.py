@@ -13,6 +13,7 @@ import json
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from types import UnionType
 from typing import Any, ClassVar, Final, Generic, TypeVar, Union
 
@@ -26,6 +27,7 @@ from tollbook.formats.decoder import SCRUBBED, UNPARSED, Decoder, Headers, Readi
 from tollbook.formats.strict_json import MAX_RECORD_BYTES
 
 S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T")
 
 _MAX_TEXT: Final = 256
 _MAX_SHOWN: Final = 200
@@ -85,8 +87,8 @@ class TypedJsonDecoder(Decoder, Generic[S]):
 
 
 def read_typed(
-    value: bytes, decode: Callable[[Any], S], *, max_record_bytes: int = MAX_RECORD_BYTES, check_utf8: bool = True
-) -> S:
+    value: bytes, decode: Callable[[Any], T], *, max_record_bytes: int = MAX_RECORD_BYTES, check_utf8: bool = True
+) -> T:
     """Return the document in `value` in the shape that `decode` reads.
 
     Raises:
@@ -175,11 +177,11 @@ def int_column(numbers: Iterable[int | None]) -> pa.Int64Array:
 
 def _kept(value: Any, kind: Any, depth: int) -> Any:
     """Return a value in so far as a type has a place for it. What is not plain is told by its type and length."""
-    kinds = _kinds(kind)
+    kinds = kind if isinstance(kind, tuple) else _kinds(kind)
     if isinstance(value, dict) and depth < _MAX_DEPTH:
         for each in kinds:
             if isinstance(each, type) and issubclass(each, msgspec.Struct):
-                fields = {field.encode_name: field.type for field in msgspec.structs.fields(each)}
+                fields = _fields_of(each)
                 return {name: _kept(held, fields[name], depth + 1) for name, held in value.items() if name in fields}
     if isinstance(value, list) and depth < _MAX_DEPTH:
         for each in kinds:
@@ -203,6 +205,12 @@ def _numbers(value: Any, depth: int) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     return _outline(value)
+
+
+@lru_cache(maxsize=256)
+def _fields_of(shape: type[msgspec.Struct]) -> dict[str, tuple[Any, ...]]:
+    """Return the fields of a shape as JSON names them, each with the types that it may have."""
+    return {field.encode_name: _kinds(field.type) for field in msgspec.structs.fields(shape)}
 
 
 def _outline(value: Any) -> dict[str, Any]:
