@@ -13,7 +13,7 @@ Ignored: `no_model_call`, a call of files, batches, tools and the like without u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
@@ -41,9 +41,9 @@ _MICROSECONDS: Final = 1_000_000
 _FARTHEST_SECONDS: Final = 9e12
 _NOTHING: Final = (b"", b"null", b"{}")
 _ZERO_COUNTS: Final = ("input_tokens", "uncached_input_tokens", "output_tokens", "text_output_tokens")
-_LABELLED: Final = tuple(each.name for each in msgspec.structs.fields(Metadata) if each.type == str | None)
-_FREE: Final = ("spend_logs_metadata", "requester_metadata", "user_api_key_auth_metadata")
-_PERSONAL: Final = frozenset({"user_api_key_user_email", "user_api_key_end_user_id", "user_api_key_user_id"})
+_LABELLED: Final = frozenset(each.name for each in msgspec.structs.fields(Metadata) if each.type == str | None)
+_END_USER: Final = "user_api_key_end_user_id"
+_PERSONAL: Final = frozenset({"user_api_key_user_email", "user_api_key_user_id", _END_USER})
 
 
 class LiteLlmDecoder(TypedJsonDecoder[LoggedCall]):
@@ -122,28 +122,34 @@ class LiteLlmDecoder(TypedJsonDecoder[LoggedCall]):
         return dict(columns), dict(flags)
 
     def _labels(self, calls: list[LoggedCall], tags: list[dict[str, str]]) -> dict[str, pa.Array]:
-        labels: dict[str, pa.Array] = {}
-        for key in self._dimensions.wanted("tag"):
-            texts = [each.get(key) for each in tags]
+        """Return what the gateway and the caller said of calls, as far as any dimension rule asks for it."""
+        wanted = self._dimensions.wanted("metadata")
+        found: dict[str, list[str | None]] = {}
+        for key in wanted & _LABELLED:
+            texts = [None if call.metadata is None else getattr(call.metadata, key) for call in calls]
+            if key == _END_USER:
+                texts = [text or call.end_user for text, call in zip(texts, calls, strict=True)]
             if any(texts):
-                labels[f"tag:{key}"] = text_column(texts)
-        metadata = [call.metadata for call in calls]
-        free = [[told for name in _FREE if (told := getattr(each, name))] if each else () for each in metadata]
-        any_free = any(free)
-        for key in self._dimensions.wanted("metadata"):
-            if key in _LABELLED:
-                texts = [getattr(each, key) if each is not None else None for each in metadata]
-                if key == "user_api_key_end_user_id":
-                    texts = [text or call.end_user for text, call in zip(texts, calls, strict=True)]
-                if key in _PERSONAL:
-                    texts = [words.pseudonym(text) for text in texts]
-            elif any_free:
-                texts = [words.label_of(next((each[key] for each in told if key in each), None)) for told in free]
-            else:
-                continue
-            if any(texts):
-                labels[f"metadata:{key}"] = text_column(texts)
-        return labels
+                found[f"metadata:{key}"] = [words.pseudonym(each) for each in texts] if key in _PERSONAL else texts
+        free = [(row, words.said_of(call.metadata)) for row, call in enumerate(calls) if call.metadata is not None]
+        _gather(found, "metadata", wanted - _LABELLED, free, len(calls))
+        _gather(found, "tag", self._dimensions.wanted("tag"), enumerate(tags), len(calls))
+        return {label: text_column(texts) for label, texts in found.items()}
+
+
+def _gather(
+    found: dict[str, list[str | None]],
+    origin: str,
+    wanted: frozenset[str],
+    told: Iterable[tuple[int, Mapping[str, Any]]],
+    rows: int,
+) -> None:
+    """Add the wanted keys of what is told of some rows to `found`, by label."""
+    for row, entries in told:
+        for key in entries.keys() & wanted if entries else ():
+            text = words.label_of(entries[key])
+            if text is not None:
+                found.setdefault(f"{origin}:{key}", [None] * rows)[row] = text
 
 
 def _usage_text(call: LoggedCall) -> bytes | msgspec.Raw | None:
@@ -261,7 +267,7 @@ def _outcomes(calls: list[LoggedCall], texts: list[bytes | msgspec.Raw | None]) 
 
 
 def _counted_by_litellm(call: LoggedCall, text: bytes | msgspec.Raw) -> bool:
-    """Say whether a finished stream's counts are LiteLLM's: the provider was not asked, and no part of the input is told."""
+    """Say whether a finished stream's counts are LiteLLM's: the provider was not asked and no part of input is told."""
     if not words.hides_usage(call):
         return False
     usage = _parsed(bytes(text))

@@ -218,13 +218,22 @@ def tags_of(told: list[Any] | None) -> tuple[dict[str, str], int]:
     return tags, left_out
 
 
+def said_of(metadata: Metadata) -> dict[str, Any]:
+    """Return what a caller said of a call: for its bill, else with the request, else by its key."""
+    key, request, spend = metadata.user_api_key_auth_metadata, metadata.requester_metadata, metadata.spend_logs_metadata
+    told = [each for each in (key, request, spend) if each]
+    if len(told) < 2:
+        return told[0] if told else {}
+    return {name: value for each in told for name, value in each.items()}
+
+
 def label_of(value: Any) -> str | None:
     """Return a plain value that a caller put beside a call as the text of a label."""
+    if isinstance(value, str):
+        return value if 0 < len(value) <= MAX_LABEL else None
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return str(value)
-    return value if isinstance(value, str) and 0 < len(value) <= MAX_LABEL else None
+    return str(value) if isinstance(value, (int, float)) else None
 
 
 @lru_cache(maxsize=65_536)
