@@ -37,11 +37,11 @@ def _ignored(item: Item) -> str | None:
 
 def _columns(items: Sequence[Item]) -> Columns:
     told = [item.attributes for item in items]
-    providers = [
-        who_bills(text(each.get("gen_ai.provider.name")), first_text(each, ADDRESSES)) or "anthropic" for each in told
-    ]
+    addresses = [first_text(each, ADDRESSES) for each in told]
+    names = [text(each.get("gen_ai.provider.name")) or "anthropic" for each in told]
+    providers = [who_bills(name, None) for name in names]
     tools = [_TOOLS.get(item.scope, "anthropic_sdk") for item in items]
-    columns = call_columns(items, providers, "anthropic_sdk")
+    columns = call_columns(items, providers, addresses, "anthropic_sdk")
     ids = [first_text(each, (RESPONSE_ID, REQUEST_ID)) for each in told]
     tiers = [text(each.get(_TIER)) for each in told]
     return {

@@ -69,7 +69,7 @@ def _columns(items: Sequence[Item]) -> Columns:
     models = [first_text(each, _MODELS) for each in told]
     channels = [text(each.get("openclaw.channel")) for each in told]
     sessions = [first_text(each, _SESSIONS) for each in told]
-    columns = call_columns(items, providers, DIALECT.reporter)
+    columns = call_columns(items, providers, addresses, DIALECT.reporter)
     return {
         **columns,
         **identity(items, providers, [None] * len(items), DIALECT.reporter),

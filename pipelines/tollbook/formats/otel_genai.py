@@ -81,18 +81,21 @@ def operation_of(item: Item) -> str | None:
     return None if operation is None else _SAME.get(str(operation), str(operation))
 
 
-def call_columns(items: Sequence[Item], providers: Sequence[str | None], tool: str) -> Columns:
+def call_columns(
+    items: Sequence[Item], providers: Sequence[str | None], addresses: Sequence[str | None], tool: str
+) -> Columns:
     """Return what spans of calls tell by the conventions.
 
     Args:
         items: The calls, shape (n,).
         providers: Who bills each, shape (n,).
+        addresses: Endpoint of each, shape (n,).
         tool: Who issued the id of a call to which the provider gave none.
     """
     told = [item.attributes for item in items]
     asked = [text(each.get(REQUEST_MODEL)) for each in told]
     answered = [text(each.get(RESPONSE_MODEL)) for each in told]
-    addresses = [first_text(each, ADDRESSES) for each in told]
+    places = [place_of(address) for address in addresses]
     errors = [error_class(text(each.get("error.type"))) for each in told]
     return {
         **identity(items, providers, [text(each.get(RESPONSE_ID)) for each in told], tool),
@@ -102,8 +105,8 @@ def call_columns(items: Sequence[Item], providers: Sequence[str | None], tool: s
             request if model and request != model else None for model, request in zip(answered, asked, strict=True)
         ],
         "operation_name": [operation_of(item) for item in items],
-        "path": [place_of(address).path for address in addresses],
-        "region": [place_of(address).region for address in addresses],
+        "path": [place.path for place in places],
+        "region": [place.region for place in places],
         "status": [state_of(item.status, error) for item, error in zip(items, errors, strict=True)],
         "error_type": errors,
         "finish_reason": [text(each.get("gen_ai.response.finish_reasons")) for each in told],
@@ -124,9 +127,11 @@ def _columns(items: Sequence[Item]) -> Columns:
         if item.scope == _COUNTS_FROM_ZERO and not item.usage.get(_INPUT) and not item.usage.get(_OUTPUT):
             item.usage.clear()
     told = [item.attributes for item in items]
-    providers = [who_bills(first_text(each, _PROVIDERS), first_text(each, ADDRESSES)) for each in told]
+    addresses = [first_text(each, ADDRESSES) for each in told]
+    names = [first_text(each, _PROVIDERS) for each in told]
+    providers = [who_bills(name, address) for name, address in zip(names, addresses, strict=True)]
     return {
-        **call_columns(items, providers, DIALECT.reporter),
+        **call_columns(items, providers, addresses, DIALECT.reporter),
         "service_tier": [first_text(each, _TIERS) for each in told],
     }
 

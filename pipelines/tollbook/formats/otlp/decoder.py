@@ -67,7 +67,7 @@ class OtlpDecoder(Decoder):
         super().__init__(event_contract, max_record_bytes=max_record_bytes, **options)
         flavours = load_table().flavours
         self._flavours = {name: flavours[name] for each in DIALECTS for name in each.flavours}
-        self._wanted = Wanted.of(
+        self._wanted = Wanted(
             sampling.ATTRIBUTES.union(self._dimensions.wanted("attribute"), *(each.attributes for each in DIALECTS)),
             (name for each in self._flavours.values() for name in (*each.counted, *each.costs_named, *each.aside)),
             sampling.ATTRIBUTES.union(self._dimensions.wanted("resource"), *(each.resources for each in DIALECTS)),
@@ -103,7 +103,7 @@ class OtlpDecoder(Decoder):
         ignored: dict[str, int] = {}
         calls: list[Call] = []
         for item in items:
-            dialect = next(each for each in DIALECTS if each.claims(item))
+            dialect = _dialect_of(item)
             reason = dialect.ignored(item)
             if reason is None:
                 calls.append((item, dialect))
@@ -157,11 +157,7 @@ class OtlpDecoder(Decoder):
         )
 
     def _arrays(self, columns: Columns) -> dict[str, pa.Array]:
-        return {
-            name: self._array(name, values)
-            for name, values in columns.items()
-            if any(value is not None for value in values)
-        }
+        return {name: self._array(name, values) for name, values in columns.items() if values.count(None) < len(values)}
 
     def _array(self, name: str, values: list[Any]) -> pa.Array:
         kind = self._contract.field(name).arrow_type
@@ -174,10 +170,8 @@ class OtlpDecoder(Decoder):
     def _labels(self, items: Sequence[Item]) -> dict[str, pa.Array]:
         labels: dict[str, pa.Array] = {}
         attributes = [item.attributes for item in items]
-        for key in self._dimensions.wanted("attribute"):
-            values = [each.get(key) for each in attributes]
-            if any(value is not None for value in values):
-                labels[f"attribute:{key}"] = text_column(text(value) for value in values)
+        for key in self._dimensions.wanted("attribute").intersection(set().union(*attributes)):
+            labels[f"attribute:{key}"] = text_column([text(each.get(key)) for each in attributes])
         places: dict[int, int] = {}
         resources: list[dict[str, Value]] = []
         for item in items:
@@ -185,10 +179,8 @@ class OtlpDecoder(Decoder):
                 places[id(item.resource)] = len(resources)
                 resources.append(item.resource)
         of = pa.array([places[id(item.resource)] for item in items], pa.int64())
-        for key in self._dimensions.wanted("resource"):
-            values = [each.get(key) for each in resources]
-            if any(value is not None for value in values):
-                labels[f"resource:{key}"] = text_column(text(value) for value in values).take(of)
+        for key in self._dimensions.wanted("resource").intersection(set().union(*resources)):
+            labels[f"resource:{key}"] = text_column([text(each.get(key)) for each in resources]).take(of)
         return labels
 
     def _finish(self, tellings: Tellings, reading: Reading, now: datetime) -> tuple[pa.RecordBatch, Rows, Rows]:
@@ -223,6 +215,13 @@ class MetricsDecoder(OtlpDecoder):
 
     def _read_protobuf(self, value: bytes, _row: int) -> tuple[list[Item], int]:
         return [], wire_protobuf.count_metrics(value)
+
+
+def _dialect_of(item: Item) -> Dialect:
+    for each in DIALECTS:
+        if each.claims(item):
+            return each
+    raise RuntimeError("expected the last dialect to take what no other claims")
 
 
 def usage_of(told: Sequence[Mapping[str, Value]], flavour: Flavour, faults: Faults) -> UsageColumns:

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from tollbook.errors import RejectedRecordError
-from tollbook.formats.telemetry.item import USAGE_PREFIXES, Item, Value, Wanted, hex_id
+from tollbook.formats.telemetry.item import ATTRIBUTE, Item, Value, Wanted, hex_id
 from tollbook.formats.typed_json import read_typed
 
 Int64 = int | str
@@ -26,7 +26,7 @@ _NOTHING: Final = msgspec.Raw(b"")
 T = TypeVar("T")
 
 
-class AnyValue(msgspec.Struct, rename="camel"):
+class AnyValue(msgspec.Struct, rename="camel", gc=False):
     """Value of an attribute. A list is read only where its first entry is asked for."""
 
     string_value: str | None = None
@@ -36,38 +36,38 @@ class AnyValue(msgspec.Struct, rename="camel"):
     array_value: msgspec.Raw = _NOTHING
 
 
-class ArrayValue(msgspec.Struct, rename="camel"):
+class ArrayValue(msgspec.Struct, rename="camel", gc=False):
     """List of values."""
 
     values: list[AnyValue] = []
 
 
-class KeyValue(msgspec.Struct, rename="camel"):
+class KeyValue(msgspec.Struct, rename="camel", gc=False):
     """One attribute."""
 
     key: str = ""
     value: AnyValue | None = None
 
 
-class Resource(msgspec.Struct, rename="camel"):
+class Resource(msgspec.Struct, rename="camel", gc=False):
     """What a process says of itself."""
 
     attributes: list[KeyValue] = []
 
 
-class Scope(msgspec.Struct, rename="camel"):
+class Scope(msgspec.Struct, rename="camel", gc=False):
     """The library that made spans."""
 
     name: str = ""
 
 
-class Status(msgspec.Struct, rename="camel"):
+class Status(msgspec.Struct, rename="camel", gc=False):
     """How a span ended. Its message is not read: it is text of errors."""
 
     code: Int64 = 0
 
 
-class Span(msgspec.Struct, rename="camel"):
+class Span(msgspec.Struct, rename="camel", gc=False):
     """One span. Its events and links are not read."""
 
     trace_id: str = ""
@@ -82,7 +82,7 @@ class Span(msgspec.Struct, rename="camel"):
     status: Status | None = None
 
 
-class LogRecord(msgspec.Struct, rename="camel"):
+class LogRecord(msgspec.Struct, rename="camel", gc=False):
     """One log record. Of its body only a name of an event is kept."""
 
     time_unix_nano: Int64 = 0
@@ -94,47 +94,47 @@ class LogRecord(msgspec.Struct, rename="camel"):
     span_id: str = ""
 
 
-class ScopeSpans(msgspec.Struct, Generic[T], rename="camel"):
+class ScopeSpans(msgspec.Struct, Generic[T], rename="camel", gc=False):
     """Spans of one scope."""
 
     scope: Scope | None = None
     spans: list[T] = []
 
 
-class ScopeLogs(msgspec.Struct, Generic[T], rename="camel"):
+class ScopeLogs(msgspec.Struct, Generic[T], rename="camel", gc=False):
     """Log records of one scope."""
 
     scope: Scope | None = None
     log_records: list[T] = []
 
 
-class ResourceSpans(msgspec.Struct, Generic[T], rename="camel"):
+class ResourceSpans(msgspec.Struct, Generic[T], rename="camel", gc=False):
     """Spans of one resource."""
 
     resource: Resource | None = None
     scope_spans: list[ScopeSpans[T]] = []
 
 
-class ResourceLogs(msgspec.Struct, Generic[T], rename="camel"):
+class ResourceLogs(msgspec.Struct, Generic[T], rename="camel", gc=False):
     """Log records of one resource."""
 
     resource: Resource | None = None
     scope_logs: list[ScopeLogs[T]] = []
 
 
-class ScopeMetrics(msgspec.Struct, rename="camel"):
+class ScopeMetrics(msgspec.Struct, rename="camel", gc=False):
     """Metrics of one scope, unread."""
 
     metrics: list[msgspec.Raw] = []
 
 
-class ResourceMetrics(msgspec.Struct, rename="camel"):
+class ResourceMetrics(msgspec.Struct, rename="camel", gc=False):
     """Metrics of one resource."""
 
     scope_metrics: list[ScopeMetrics] = []
 
 
-class Export(msgspec.Struct, rename="camel"):
+class Export(msgspec.Struct, rename="camel", gc=False):
     """An export of any signal."""
 
     resource_spans: list[ResourceSpans[Span]] | None = None
@@ -142,7 +142,7 @@ class Export(msgspec.Struct, rename="camel"):
     resource_metrics: list[ResourceMetrics] | None = None
 
 
-class RawExport(msgspec.Struct, rename="camel"):
+class RawExport(msgspec.Struct, rename="camel", gc=False):
     """An export whose spans and log records are still unread."""
 
     resource_spans: list[ResourceSpans[msgspec.Raw]] | None = None
@@ -316,19 +316,13 @@ def event_name(named: str, attribute: Value | None, body: str | None) -> str:
 def _taken(told: list[KeyValue], wanted: Wanted) -> tuple[dict[str, Value], dict[str, Value]]:
     attributes: dict[str, Value] = {}
     usage: dict[str, Value] = {}
-    wants, counts = wanted.attributes, wanted.usage
+    use_of = wanted.use_of
     for each in told:
-        key = each.key
-        if key in wants:
-            into = attributes
-        elif key in counts or key.startswith(USAGE_PREFIXES):
-            into = usage
-        else:
-            continue
-        if each.value is not None:
+        use = use_of(each.key)
+        if use and each.value is not None:
             value = _plain(each.value)
             if value is not None:
-                into[key] = value
+                (attributes if use == ATTRIBUTE else usage)[each.key] = value
     return attributes, usage
 
 
@@ -377,7 +371,7 @@ def _without_texts(value: Any, wanted: Wanted) -> Any:
         return value if not isinstance(value, str) or len(value) <= 128 else f"{len(value)} characters"
     if isinstance(value.get("key"), str):
         key = value["key"]
-        asked = key in wanted.attributes or key in wanted.usage or key in wanted.resources
-        return value if asked or key.startswith(USAGE_PREFIXES) else {"key": key[:128]}
+        asked = wanted.use_of(key) or key in wanted.resources
+        return value if asked else {"key": key[:128]}
     left_out = {"body", "message", "events", "links", "metrics"}
     return {name[:128]: _without_texts(each, wanted) for name, each in value.items() if name not in left_out}

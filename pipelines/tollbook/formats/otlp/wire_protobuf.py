@@ -17,7 +17,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from tollbook.errors import RejectedRecordError
 from tollbook.formats.otlp.wire_json import event_name
-from tollbook.formats.telemetry.item import USAGE_PREFIXES, Item, Value, Wanted
+from tollbook.formats.telemetry.item import ATTRIBUTE, Item, Value, Wanted
 
 M = TypeVar("M", bound=Message)
 
@@ -125,18 +125,14 @@ def _logs(request: ExportLogsServiceRequest, row: int, wanted: Wanted) -> Iterat
 def _taken(told: Iterable[KeyValue], wanted: Wanted) -> tuple[dict[str, Value], dict[str, Value]]:
     attributes: dict[str, Value] = {}
     usage: dict[str, Value] = {}
-    wants, counts = wanted.attributes, wanted.usage
+    use_of = wanted.use_of
     for each in told:
         key = each.key
-        if key in wants:
-            into = attributes
-        elif key in counts or key.startswith(USAGE_PREFIXES):
-            into = usage
-        else:
-            continue
-        value = _plain(each.value)
-        if value is not None:
-            into[key] = value
+        use = use_of(key)
+        if use:
+            value = _plain(each.value)
+            if value is not None:
+                (attributes if use == ATTRIBUTE else usage)[key] = value
     return attributes, usage
 
 
@@ -147,9 +143,14 @@ def _resource(told: Iterable[KeyValue], wanted: Wanted) -> dict[str, Value]:
 
 def _plain(value: AnyValue) -> Value | None:
     kind = value.WhichOneof("value")
-    if kind in ("string_value", "int_value", "double_value", "bool_value"):
-        plain: Value = getattr(value, kind)
-        return plain
+    if kind == "string_value":
+        return value.string_value
+    if kind == "int_value":
+        return value.int_value
+    if kind == "double_value":
+        return value.double_value
+    if kind == "bool_value":
+        return value.bool_value
     if kind != "array_value" or not len(value.array_value.values):
         return None
     first = value.array_value.values[0]

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tollbook.formats.telemetry.item import ERROR, Item, Value
-from tollbook.formats.telemetry.sampling import sampling_rate
+from tollbook.formats.telemetry.sampling import ATTRIBUTES, sampling_rate
 
 Columns = dict[str, list[Any]]
 """Field of the contract to its values, shape (n,); None is not told."""
@@ -56,11 +56,18 @@ def shared_columns(items: Sequence[Item], reporter: str) -> Columns:
         "trace_id": [item.trace_id for item in items],
         "call_id": [item.span_id for item in items],
         "parent_call_id": [item.parent_id for item in items],
-        "sampling_rate": [sampling_rate(item) for item in items],
+        "sampling_rate": _sampling_rates(items),
         "latency_ms": [
             (item.end_ns - item.start_ns) // 1_000_000 if 0 < item.start_ns <= item.end_ns else None for item in items
         ],
     }
+
+
+def _sampling_rates(items: Sequence[Item]) -> list[float | None]:
+    keys: set[str] = set().union(*(item.attributes for item in items), *(item.resource for item in items))
+    if ATTRIBUTES.isdisjoint(keys):
+        return [sampling_rate(item) if item.trace_state else None for item in items]
+    return [sampling_rate(item) for item in items]
 
 
 def identity(items: Sequence[Item], providers: Sequence[str | None], ids: Sequence[str | None], tool: str) -> Columns:

@@ -6,7 +6,6 @@ Attributes that nobody asks for are never taken out of the record, so prompts an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -16,10 +15,15 @@ UNSET, OK, ERROR = 0, 1, 2
 INTERNAL, SERVER, CLIENT = 1, 2, 3
 """Kind of a span, as OTLP numbers it."""
 
+UNREAD, ATTRIBUTE, USAGE = 0, 1, 2
+"""Use of an attribute."""
+
 Value = str | int | float | bool
 USAGE_PREFIXES: Final = ("gen_ai.usage.", "llm.usage.", "openclaw.tokens.", "anthropic.usage.")
 """Whatever is told under these is usage: a name that the table of usage fields does not know is shown, not lost."""
 
+_REMEMBERED: Final = 4_096
+_LONGEST: Final = 128
 _CONTENT: Final = (
     "gen_ai.prompt",
     "gen_ai.completion",
@@ -37,7 +41,7 @@ _CONTENT: Final = (
 )
 
 
-class Item(msgspec.Struct):
+class Item(msgspec.Struct, gc=False):
     """One span or log record.
 
     Attributes:
@@ -77,29 +81,36 @@ class Item(msgspec.Struct):
     resource: dict[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
 class Wanted:
     """Which attributes are read.
 
     Attributes:
-        attributes: Of spans and log records, but usage.
-        usage: Of them, those that tell usage; what begins with one of `USAGE_PREFIXES` is usage too.
         resources: Of resources.
+        use_of: Use of an attribute of a span or log record: `ATTRIBUTE`, `USAGE`, or `UNREAD` for what nobody asks for.
     """
 
-    attributes: frozenset[str]
-    usage: frozenset[str]
-    resources: frozenset[str]
+    def __init__(self, attributes: Iterable[str], usage: Iterable[str], resources: Iterable[str]) -> None:
+        """Keep the keys without those that hold content, which no rule can ask for.
 
-    @classmethod
-    def of(cls, attributes: Iterable[str], usage: Iterable[str], resources: Iterable[str]) -> Wanted:
-        """Return the keys without those that hold content, which no rule can ask for."""
-        counted = frozenset(usage)
-        return cls(
-            frozenset(key for key in attributes if key not in counted and not is_content(key)),
-            counted,
-            frozenset(key for key in resources if not is_content(key)),
-        )
+        Args:
+            attributes: Attributes of spans and log records that are read.
+            usage: Those that tell usage; what begins with one of `USAGE_PREFIXES` is usage too.
+            resources: Attributes of resources that are read.
+        """
+        self.resources = frozenset(key for key in resources if not is_content(key))
+        self.use_of = _Uses(
+            {key: ATTRIBUTE for key in attributes if not is_content(key)} | dict.fromkeys(usage, USAGE)
+        ).__getitem__
+
+
+class _Uses(dict[str, int]):
+    """Key to its use; those that were met are remembered, up to a bound."""
+
+    def __missing__(self, key: str) -> int:
+        use = USAGE if key.startswith(USAGE_PREFIXES) else UNREAD
+        if len(self) < _REMEMBERED and len(key) <= _LONGEST:
+            self[key] = use
+        return use
 
 
 def is_content(key: str) -> bool:

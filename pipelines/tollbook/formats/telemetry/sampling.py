@@ -45,7 +45,7 @@ def _of_trace_state(trace_state: str) -> float | None:
 
 def _of_threshold(digits: str) -> float:
     """Return the share of random 56-bit numbers that are not below a threshold; its missing digits are zeros."""
-    return 1.0 - int(digits.ljust(_DIGITS, "0"), 16) / 2**_RANDOM_BITS
+    return 1.0 - int(digits.ljust(_DIGITS, "0"), 16) / (1 << _RANDOM_BITS)
 
 
 def _of_attributes(told: Mapping[str, Value]) -> float | None:
