@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -18,11 +19,12 @@ from tollbook.formats.check import Faults
 from tollbook.formats.fast_json import reading_type
 from tollbook.formats.usage.column_leaves import Mask
 from tollbook.formats.usage.columns import FurtherColumns, UsageColumns, normalise_columns
-from tollbook.formats.usage.one import Usage, normalise
+from tollbook.formats.usage.one import COST_ROUNDED, Usage, normalise
 from tollbook.formats.usage.table import Flavour
 
 _ALONE_BELOW: Final = 17
 _NOTHING: Final = b"{}"
+_LONG_NUMBER: Final = re.compile(rb"[0-9.]{16}")
 _DECODE: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 
 UsageText = bytes | msgspec.Raw | None
@@ -42,32 +44,67 @@ def normalise_texts(texts: Sequence[UsageText], flavour: Flavour, faults: Faults
     column = _as_structs(objects, absent) if len(objects) >= _ALONE_BELOW else None
     if column is not None:
         try:
-            return normalise_columns(column, flavour, faults)
+            read = normalise_columns(column, flavour, faults)
         except pa.ArrowInvalid:
             pass
+        else:
+            return _with_exact_costs(read, objects, flavour) if flavour.costs else read
     return _one_by_one(objects, absent, flavour, faults)
 
 
 def _as_structs(objects: list[bytes], absent: Mask) -> pa.StructArray | None:
-    """Return the objects as a column, or None when they are not certainly what a strict reader would read."""
+    """Return the objects as a column, or None when they are not certainly what a strict reader would read.
+
+    pyarrow's reader takes texts that look like times for times, numbers beyond 64 bits for the nearest float, and makes
+    columns that are not sound of lists of nothing but nulls; such objects are left to the strict reader.
+    """
     joined = b"\n".join(objects)
-    if joined.count(b"\n") != len(objects) - 1:
+    if joined.count(b"\n") != len(objects) - 1 or not all(text.startswith(b"{") for text in objects):
         return None
     try:
         table = pj.read_json(
             pa.BufferReader(joined),
             read_options=pj.ReadOptions(use_threads=False, block_size=max(len(joined) + 1, 64)),
         )
+        if table.num_rows != len(objects) or not table.num_columns or not all(map(_is_sure, table.schema.types)):
+            return None
+        whole = table.combine_chunks()
+        arrays = [column.chunk(0) for column in whole.columns]
+        return pa.StructArray.from_arrays(arrays, names=whole.column_names, mask=pa.array(absent))
     except pa.ArrowInvalid:
         return None
-    if table.num_rows != len(objects):
-        return None
-    whole = table.combine_chunks()
-    if not whole.num_columns:
-        return pa.StructArray.from_arrays([], names=[]) if not len(objects) else None
-    arrays = [column.chunk(0) if column.num_chunks else column.combine_chunks() for column in whole.columns]
-    mask = pa.array(absent) if absent.any() else None
-    return pa.StructArray.from_arrays(arrays, names=whole.column_names, mask=mask)
+
+
+def _is_sure(kind: pa.DataType) -> bool:
+    """Say whether a column of this type holds what the texts said."""
+    if pa.types.is_struct(kind):
+        return all(_is_sure(kind.field(place).type) for place in range(kind.num_fields))
+    if pa.types.is_list(kind):
+        return _is_sure(kind.value_type)
+    return not pa.types.is_temporal(kind)
+
+
+def _with_exact_costs(read: UsageColumns, objects: list[bytes], flavour: Flavour) -> UsageColumns:
+    """Return usages with costs as they were written: those of more digits than a float holds are read again."""
+    rows = [row for row, text in enumerate(objects) if _LONG_NUMBER.search(text)]
+    if not rows or "provider_cost" not in read.columns:
+        return read
+    costs = read.columns["provider_cost"].to_pylist()
+    rounded = read.flags.get(COST_ROUNDED, np.zeros(len(objects), bool)).copy()
+    for row in rows:
+        if costs[row] is None:
+            continue
+        try:
+            one = normalise(_object(objects[row]), flavour)
+        except RejectedRecordError:
+            continue
+        costs[row] = one.fields.get("provider_cost")
+        rounded[row] = COST_ROUNDED in one.flags
+    columns = {**read.columns, "provider_cost": pa.array(costs, read.columns["provider_cost"].type)}
+    flags = {**read.flags, COST_ROUNDED: rounded}
+    return dataclasses.replace(
+        read, columns=columns, flags={code: where for code, where in flags.items() if where.any()}
+    )
 
 
 def _one_by_one(objects: list[bytes], absent: Mask, flavour: Flavour, faults: Faults) -> UsageColumns:
