@@ -116,7 +116,7 @@ def send_file(
     with open_source(path) as source:
         name = topic or topic_of_format(format_name)
         servers = bootstrap(settings)
-        _ensure(settings, servers, name)
+        ensure_topic(settings, servers, name)
         producer = CountingProducer(servers, name)
         try:
             sending = _Sending(source, producer, name, on_problem, on_progress)
@@ -205,8 +205,12 @@ class _Sending:
         self._on_progress(Progress(self._source.position, self._source.total_bytes, self._producer.acknowledged))
 
 
-def _ensure(settings: Settings, servers: str, topic: str) -> None:
-    """Make the topic if it is one of ours; another one is for whoever runs that Kafka to make."""
+def ensure_topic(settings: Settings, servers: str, topic: str) -> None:
+    """Make the topic if it is one of ours; another one is for whoever runs that Kafka to make.
+
+    Raises:
+        MisuseError: It is not one of ours, and is not there.
+    """
     try:
         definition(topic)
     except TopicError as error:
