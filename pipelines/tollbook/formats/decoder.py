@@ -140,6 +140,8 @@ class Reading:
             kept: For `SCRUBBED`, what is left without content; else None.
             record_item: Number of the telling, None for the record as a whole.
         """
+        # Where an error was raised holds all that stood there in memory, for as long as the error is kept.
+        error.__traceback__ = error.__context__ = None
         value = self.values[row].as_py()
         digest = hashlib.sha256(value).hexdigest()
         kept = kept if state == SCRUBBED else value
