@@ -66,14 +66,14 @@ _Data = Mapping[str, msgspec.Raw]
 class _KeptData(msgspec.Struct):
     """What a reject keeps of data that is no usage event and no response."""
 
-    tokens: int | str | None = None
+    tokens: int | None = None
     type: str | None = None
     model: str | None = None
     provider: str | None = None
-    prompt_tokens: int | str | None = None
-    completion_tokens: int | str | None = None
-    total_tokens: int | str | None = None
-    cost: float | str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    cost: float | None = None
 
 
 class CloudEventsDecoder(Decoder):
@@ -115,7 +115,7 @@ class CloudEventsDecoder(Decoder):
         if _shape_of(event.data) in self._inner:
             kept = kept_event(event, native_json(told_of(tellings, index)))
         else:
-            kept = kept_event(event, kept_of(_encode(event.data), _KeptData))
+            kept = kept_event(event, _kept_counts(event.data))
         reading.reject(event.row, error, SCRUBBED, kept, record_item=item if item or event.among else None)
 
     def _delegated(self, events: Sequence[Event], inner: Decoder, reading: Reading) -> Iterator[Tellings]:
@@ -288,7 +288,15 @@ def _is_absent(data: _Data, name: str) -> bool:
 
 
 def _reject_counts(reading: Reading, event: Event, error: RejectedRecordError) -> None:
-    _reject(reading, event, error, kept_of(_encode(event.data), _KeptData) or b"{}")
+    _reject(reading, event, error, _kept_counts(event.data))
+
+
+def _kept_counts(data: _Data) -> bytes:
+    """Return OpenMeter's counts and words; a kind of token that is no word may be anything."""
+    told = {**data, **{name: _number(data, name) for name in ("tokens", *_PROMPT_FIELDS) if name in data}}
+    if not _KIND.fullmatch(_said(data.get("type", _NOTHING)) or ""):
+        told.pop("type", None)
+    return kept_of(_encode(told), _KeptData) or b"{}"
 
 
 def _reject(reading: Reading, event: Event, error: RejectedRecordError, kept: bytes | None) -> None:
