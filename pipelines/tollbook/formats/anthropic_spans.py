@@ -67,7 +67,7 @@ DIALECT: Final = Dialect(
     flavours=("anthropic.spans",),
     claims=lambda item: item.is_span and item.scope.startswith((SDK_SCOPE, API_SCOPE)),
     ignored=_ignored,
-    flavour=lambda _item: "anthropic.spans",
+    usage=lambda item: ("anthropic.spans", item.usage),
     columns=_columns,
     defaults=task_defaults,
 )

@@ -90,7 +90,7 @@ DIALECT: Final = Dialect(
     flavours=("claude_code.api_request",),
     claims=_claims,
     ignored=_ignored,
-    flavour=lambda _item: "claude_code.api_request",
+    usage=lambda item: ("claude_code.api_request", item.usage),
     columns=_columns,
     defaults=_defaults,
 )

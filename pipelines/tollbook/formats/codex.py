@@ -68,7 +68,7 @@ DIALECT: Final = Dialect(
     flavours=("codex.sse_event",),
     claims=_claims,
     ignored=_ignored,
-    flavour=lambda _item: "codex.sse_event",
+    usage=lambda item: ("codex.sse_event", item.usage),
     columns=_columns,
     defaults=_defaults,
 )

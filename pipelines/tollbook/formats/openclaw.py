@@ -23,7 +23,7 @@ from typing import Final
 
 from tollbook.formats.otel_genai import ADDRESSES, call_columns, task_defaults
 from tollbook.formats.otel_genai import DIALECT as GEN_AI
-from tollbook.formats.telemetry.dialect import Columns, Dialect, digest, first_text, identity, text
+from tollbook.formats.telemetry.dialect import Columns, Dialect, Usage, digest, first_text, identity, text
 from tollbook.formats.telemetry.item import Item
 from tollbook.formats.telemetry.places import ON_PREM, place_of, who_bills
 
@@ -50,15 +50,15 @@ def _ignored(item: Item) -> str | None:
     return "told_by_usage_span" if item.usage or item.name in _TREE else "no_model_call"
 
 
-def _flavour(item: Item) -> str:
-    """Return the flavour of a call's usage, without the zeros and without what says the same in other words."""
+def _usage(item: Item) -> tuple[str, Usage]:
+    """Return a call's usage without the zeros and without what says the same in other words, and its flavour."""
     disjoint = any(name.startswith(_TOKENS) for name in item.usage)
-    item.usage = {
+    told = {
         name: count
         for name, count in item.usage.items()
         if name.startswith(_TOKENS) == disjoint and count not in (0, "0")
     }
-    return "openclaw.tokens" if disjoint else "otel.gen_ai"
+    return ("openclaw.tokens" if disjoint else "otel.gen_ai"), told
 
 
 def _columns(items: Sequence[Item]) -> Columns:
@@ -96,7 +96,7 @@ DIALECT: Final = Dialect(
     flavours=("openclaw.tokens", "otel.gen_ai"),
     claims=_claims,
     ignored=_ignored,
-    flavour=_flavour,
+    usage=_usage,
     columns=_columns,
     defaults=task_defaults,
 )

@@ -23,6 +23,7 @@ from typing import Any, Final
 from tollbook.formats.telemetry.dialect import (
     Columns,
     Dialect,
+    Usage,
     error_class,
     first_text,
     identity,
@@ -122,10 +123,13 @@ def task_defaults(items: Sequence[Item]) -> Columns:
     return {"task_id": [None if item.parent_id is None else item.trace_id for item in items]}
 
 
+def _usage(item: Item) -> tuple[str, Usage]:
+    usage = item.usage
+    untold = item.scope == _COUNTS_FROM_ZERO and not usage.get(_INPUT) and not usage.get(_OUTPUT)
+    return "otel.gen_ai", {} if untold else usage
+
+
 def _columns(items: Sequence[Item]) -> Columns:
-    for item in items:
-        if item.scope == _COUNTS_FROM_ZERO and not item.usage.get(_INPUT) and not item.usage.get(_OUTPUT):
-            item.usage.clear()
     told = [item.attributes for item in items]
     addresses = [first_text(each, ADDRESSES) for each in told]
     names = [first_text(each, _PROVIDERS) for each in told]
@@ -152,7 +156,7 @@ DIALECT: Final = Dialect(
     flavours=("otel.gen_ai",),
     claims=lambda _item: True,
     ignored=ignored,
-    flavour=lambda _item: "otel.gen_ai",
+    usage=_usage,
     columns=_columns,
     defaults=task_defaults,
 )

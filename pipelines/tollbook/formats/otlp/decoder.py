@@ -21,7 +21,7 @@ from tollbook.formats.fast_json import reading_type
 from tollbook.formats.otlp import wire_json, wire_protobuf
 from tollbook.formats.reasons import UNPARSED_REASONS
 from tollbook.formats.telemetry import sampling
-from tollbook.formats.telemetry.dialect import Columns, Dialect, shared_columns, text
+from tollbook.formats.telemetry.dialect import Columns, Dialect, Usage, shared_columns, text
 from tollbook.formats.telemetry.item import Item, Value, Wanted
 from tollbook.formats.typed_json import reject_told, text_column
 from tollbook.formats.usage import Flavour, UsageColumns, load_table, normalise_columns, normalise_texts
@@ -134,15 +134,20 @@ class OtlpDecoder(Decoder):
         return items, [], metrics
 
     def _tell(self, calls: Sequence[Call], reading: Reading) -> Iterator[Tellings]:
-        groups: dict[tuple[str, str], tuple[Dialect, list[Item]]] = {}
+        groups: dict[tuple[str, str], tuple[Dialect, list[Item], list[Usage]]] = {}
         for item, dialect in calls:
-            groups.setdefault((dialect.reporter, dialect.flavour(item)), (dialect, []))[1].append(item)
-        for (_, flavour), (dialect, items) in groups.items():
-            yield self._telling(dialect, self._flavours[flavour], items, reading)
+            flavour, usage = dialect.usage(item)
+            _, items, usages = groups.setdefault((dialect.reporter, flavour), (dialect, [], []))
+            items.append(item)
+            usages.append(usage)
+        for (_, flavour), (dialect, items, usages) in groups.items():
+            yield self._telling(dialect, self._flavours[flavour], items, usages, reading)
 
-    def _telling(self, dialect: Dialect, flavour: Flavour, items: Sequence[Item], reading: Reading) -> OtlpTellings:
+    def _telling(
+        self, dialect: Dialect, flavour: Flavour, items: Sequence[Item], usages: Sequence[Usage], reading: Reading
+    ) -> OtlpTellings:
         faults = Faults.none(len(items))
-        usage = usage_of([item.usage for item in items], flavour, faults)
+        usage = usage_of(usages, flavour, faults)
         for name, times in usage.unknown.items():
             reading.note_unknown(name, times)
         columns = {**shared_columns(items, dialect.reporter), **dialect.columns(items)}

@@ -13,10 +13,15 @@ from typing import Any, Final
 from tollbook.formats.telemetry.item import ERROR, Item, Value
 from tollbook.formats.telemetry.sampling import ATTRIBUTES, sampling_rate
 
+Usage = dict[str, Value]
+"""Usage attributes of a call."""
+
 Columns = dict[str, list[Any]]
 """Field of the contract to its values, shape (n,); None is not told."""
 
 _DIGITS: Final = 32
+_YEAR_NS: Final = 365 * 24 * 3_600 * 1_000_000_000
+"""A call that took longer has a clock that is wrong, and no latency."""
 _CLASS: Final = re.compile(r"[\w.:/$-]{1,128}")
 _OTHER_CLASS: Final = "_OTHER"
 
@@ -32,7 +37,7 @@ class Dialect:
         flavours: Flavours of `usage_fields.yml` that its usage comes in.
         claims: Whether an item is of this tool.
         ignored: Why an item of the tool is left out, None for a model call that is told.
-        flavour: Flavour of a call's usage.
+        usage: Flavour of a call's usage, and the usage itself, without what the tool tells untruly.
         columns: What calls tell beside their usage and what `shared_columns` gives.
         defaults: Fields for calls where neither they nor the organisation's rules tell them.
     """
@@ -43,7 +48,7 @@ class Dialect:
     flavours: tuple[str, ...]
     claims: Callable[[Item], bool]
     ignored: Callable[[Item], str | None]
-    flavour: Callable[[Item], str]
+    usage: Callable[[Item], tuple[str, Usage]]
     columns: Callable[[Sequence[Item]], Columns]
     defaults: Callable[[Sequence[Item]], Columns] = field(default=lambda _items: {})
 
@@ -58,7 +63,10 @@ def shared_columns(items: Sequence[Item], reporter: str) -> Columns:
         "parent_call_id": [item.parent_id for item in items],
         "sampling_rate": _sampling_rates(items),
         "latency_ms": [
-            (item.end_ns - item.start_ns) // 1_000_000 if 0 < item.start_ns <= item.end_ns else None for item in items
+            (item.end_ns - item.start_ns) // 1_000_000
+            if 0 < item.start_ns <= item.end_ns < item.start_ns + _YEAR_NS
+            else None
+            for item in items
         ],
     }
 

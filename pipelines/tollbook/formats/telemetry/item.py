@@ -34,11 +34,10 @@ _CONTENT: Final = (
     "traceloop.entity.",
     "input.value",
     "output.value",
-    "prompt",
-    "completion",
     "http.request.header.",
     "http.response.header.",
 )
+_CONTENT_NAMES: Final = frozenset({"prompt", "completion", "response", "body", "tool_input", "tool_parameters"})
 
 
 class Item(msgspec.Struct, gc=False):
@@ -115,7 +114,7 @@ class _Uses(dict[str, int]):
 
 def is_content(key: str) -> bool:
     """Say whether an attribute may hold what a person or a model wrote, or a header."""
-    return key.startswith(_CONTENT)
+    return key in _CONTENT_NAMES or key.startswith(_CONTENT)
 
 
 def hex_id(told: str) -> str | None:

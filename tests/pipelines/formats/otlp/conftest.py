@@ -146,6 +146,7 @@ def told(decode: Callable[..., Decoded]) -> Callable[[Recorder], list[Event]]:
         assert protobuf.events.equals(text.events)
         assert protobuf.ignored == text.ignored
         assert protobuf.rejected == text.rejected == []
-        return protobuf.events.to_pylist()
+        rows: list[Event] = protobuf.events.to_pylist()
+        return rows
 
     return events
