@@ -120,6 +120,7 @@ class Reading:
         rejected: What was not accepted.
         unknown: Name of each field outside the contract to the number of tellings that carried it.
         ignored: Why something was left out on purpose, to how often.
+        last_digest: Record that was rejected last, its size and its digest: a large one may hold many rejects.
     """
 
     values: pa.BinaryArray
@@ -127,6 +128,7 @@ class Reading:
     rejected: list[Rejected] = field(default_factory=list)
     unknown: dict[str, int] = field(default_factory=dict)
     ignored: dict[str, int] = field(default_factory=dict)
+    last_digest: tuple[int, int, str] | None = None
 
     def reject(
         self, row: int, error: RejectedRecordError, state: str, kept: bytes | None, *, record_item: int | None = None
@@ -142,10 +144,12 @@ class Reading:
         """
         # Where an error was raised holds all that stood there in memory, for as long as the error is kept.
         error.__traceback__ = error.__context__ = None
-        value = self.values[row].as_py()
-        digest = hashlib.sha256(value).hexdigest()
-        kept = kept if state == SCRUBBED else value
-        self.rejected.append(Rejected(row, record_item, error, state, kept, len(value), digest))
+        if self.last_digest is None or self.last_digest[0] != row:
+            value = self.values[row].as_py()
+            self.last_digest = row, len(value), hashlib.sha256(value).hexdigest()
+        _, size, digest = self.last_digest
+        kept = kept if state == SCRUBBED else self.values[row].as_py()
+        self.rejected.append(Rejected(row, record_item, error, state, kept, size, digest))
         self.seen[row] = True
 
     def ignore(self, row: int, reason: str, times: int = 1) -> None:

@@ -139,7 +139,8 @@ def call_in_protobuf(name: str) -> bytes:
     added = request.resource_spans.add().scope_spans.add().spans.add()
     added.trace_id, added.span_id, added.name = b"t" * 16, b"s" * 8, name
     added.attributes.add(key="gen_ai.operation.name").value.string_value = "chat"
-    return request.SerializeToString()
+    value: bytes = request.SerializeToString()
+    return value
 
 
 def test_an_export_in_protobuf_that_looks_like_json_is_read_as_protobuf(decode: Callable[..., Decoded]) -> None:
