@@ -9,6 +9,7 @@ Source: `litellm.types.utils.StandardLoggingPayload` of litellm 1.110.2, read 20
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -21,6 +22,9 @@ import msgspec
 
 MAX_TEXT: Final = 512
 """Longest text of a field. An id, a name or a tag is shorter; a longer one may be content and is not taken."""
+
+MADE_UP_ID: Final = re.compile(r"chatcmpl-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""How LiteLLM makes ids up. A few providers issue such ids too."""
 
 MAX_LABEL: Final = 256
 MAX_LABELS: Final = 64

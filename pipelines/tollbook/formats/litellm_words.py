@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-from tollbook.formats.litellm_shape import MAX_LABEL, LoggedCall, Metadata
+from tollbook.formats.litellm_shape import MADE_UP_ID, MAX_LABEL, LoggedCall, Metadata
 from tollbook.rating.units import load_names
 
 GATEWAY: Final = "litellm"
@@ -48,7 +48,6 @@ OPERATIONS: Final = {
 }
 """Call type without the `a` of its asynchronous twin to `operation_name`."""
 
-_MADE_CHATCMPL: Final = re.compile(r"chatcmpl-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MANAGED: Final = re.compile(r"litellm:custom_llm_provider:.*;model_id:.*;response_id:(?P<id>[^;]+)")
 _REGIONS: Final = (
     re.compile(r"://[a-z-]*bedrock[a-z-]*\.(?P<region>[a-z]{2}(-[a-z]+)+-\d+)\.amazonaws\."),
@@ -112,7 +111,7 @@ def response_id(call: LoggedCall) -> str | None:
 
 def is_made_up(told: str, provider: str | None) -> bool:
     """Say whether LiteLLM made up an id, since the provider issues none of its kind."""
-    return provider in ISSUES_NO_CHATCMPL and _MADE_CHATCMPL.fullmatch(told) is not None
+    return provider in ISSUES_NO_CHATCMPL and MADE_UP_ID.fullmatch(told) is not None
 
 
 def own_id(call: LoggedCall) -> str:
