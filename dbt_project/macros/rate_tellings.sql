@@ -40,4 +40,5 @@ left join ratings
     on tellings.topic = ratings.topic
         and tellings.kafka_partition = ratings.kafka_partition
         and tellings.kafka_offset = ratings.kafka_offset
+        and tellings.record_item = ratings.record_item
 {% endmacro %}

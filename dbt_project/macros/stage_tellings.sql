@@ -15,6 +15,7 @@ renamed as (
         topic,
         "partition" as kafka_partition,
         "offset" as kafka_offset,
+        coalesce(record_item, 0) as record_item,
 
         -- identity
         hash(source, event_id) as call_key,

@@ -99,6 +99,11 @@ class Settings:
         return self.reference / "exchange_rates.yml"
 
     @property
+    def dimensions(self) -> Path:
+        """The rules by which tools' own words become dimensions."""
+        return self.reference / "dimensions.yml"
+
+    @property
     def cost_policy(self) -> Path:
         """The cost policy in use: whose figure is charged."""
         return self.reference / "cost_policy.yml"

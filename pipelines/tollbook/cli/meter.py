@@ -12,6 +12,7 @@ import typer
 
 from tollbook.cli.options import BootstrapServers, Home, Json, print_json, print_table, progress
 from tollbook.errors import MisuseError
+from tollbook.formats.registry import format_named
 from tollbook.settings import MAX_COMMIT_RECORDS, Settings
 
 if TYPE_CHECKING:
@@ -33,7 +34,11 @@ def meter(
     follow: Annotated[bool, typer.Option("--follow", help="Go on reading until stopped.")] = False,
     topic: Annotated[
         list[str] | None,
-        typer.Option("--topic", help="Topic to read; may be given again [default: llm.usage]."),
+        typer.Option(
+            "--topic",
+            help="Topic to read, or TOPIC=FORMAT where its name does not tell its format; may be given again "
+            "[default: llm.usage].",
+        ),
     ] = None,
     max_commit_records: Annotated[
         int, typer.Option("--max-commit-records", min=1, help="Most records in one commit.")
@@ -55,10 +60,12 @@ def meter(
     with quiet_imports():
         from tollbook.stream.meter import MeterOptions, run_meter
 
+    topics = [_topic_and_format(each) for each in topic or [DEFAULT_TOPIC]]
     settings = Settings.load(home=home, bootstrap_servers=bootstrap_servers)
     options = MeterOptions(
         settings=settings,
-        topics=tuple(topic or [DEFAULT_TOPIC]),
+        topics=tuple(name for name, _ in topics),
+        formats={name: told for name, told in topics if told},
         follow=follow,
         max_commit_records=max_commit_records,
     )
@@ -80,6 +87,12 @@ def meter(
             ("commit", "read", "accepted", "rejected"),
             [(outcome.commit, outcome.read, outcome.accepted, outcome.rejected)],
         )
+
+
+def _topic_and_format(told: str) -> tuple[str, str]:
+    """Return a topic and the format that it is told to have, empty where it is not told."""
+    topic, _, name = told.partition("=")
+    return topic, format_named(name).name if name else ""
 
 
 @contextmanager

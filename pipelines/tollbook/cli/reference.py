@@ -15,14 +15,17 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 ReferenceFile = Annotated[
     Path,
     typer.Argument(
-        help="Owner rules, a contract, exchange rates or a cost policy: YAML by schemas/documents/<kind>.schema.json."
+        help="Owner or dimension rules, a contract, exchange rates or a cost policy: YAML by "
+        "schemas/documents/<kind>.schema.json."
     ),
 ]
 
 
 def register(parent: typer.Typer) -> None:
     """Add the commands to the command line."""
-    parent.add_typer(app, name="reference", help="Owners, contracts, exchange rates and cost policy, as files.")
+    parent.add_typer(
+        app, name="reference", help="Owners, dimensions, contracts, exchange rates and cost policy, as files."
+    )
 
 
 @app.command()

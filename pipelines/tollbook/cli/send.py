@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from tollbook.cli.options import BootstrapServers, Home, Json, print_json, print_table, progress
+from tollbook.formats.registry import FORMATS, NATIVE
 from tollbook.settings import Settings
 
 _SHOWN_PROBLEMS = 100
 _EXIT_INTERRUPTED = 130
-_COLUMNS = ("topic", "records", "bytes", "seconds", "unmapped", "too_large", "unacknowledged", "blank_lines")
+_COLUMNS = ("topic", "records", "bytes", "seconds", "unmapped", "too_large", "unacknowledged", "blank_lines", "no_call")
 
 
 def register(parent: typer.Typer) -> None:
@@ -23,7 +24,9 @@ def register(parent: typer.Typer) -> None:
 def send(
     *,
     file: Annotated[str, typer.Argument(help="A file, a gzip file (*.gz), or - for standard input.")],
-    format_name: Annotated[str, typer.Option("--format", help="Format of the records.")] = "native",
+    format_name: Annotated[
+        str, typer.Option("--format", help=f"Format of the records: {', '.join(FORMATS)}.")
+    ] = NATIVE,
     mapping: Annotated[
         Path | None,
         typer.Option("--mapping", help="Mapping file that makes events of any CSV or JSON-lines file."),
@@ -36,7 +39,8 @@ def send(
     """Put the records of a file on their topic.
 
     Native lines go as they are: what is no event becomes a dead letter of the meter. With --mapping, each row
-    becomes an event; a row that cannot is told with its line, and the others go on. Ends when the broker has
+    becomes an event; a row that cannot is told with its line, and the others go on. Session files and response bodies
+    are sent without their content, and lines that tell of no call stay behind. Ends when the broker has
     every record, with exit 1 if it has not. Sending a file again is safe: the ledger counts an event once.
     """
     from dataclasses import asdict

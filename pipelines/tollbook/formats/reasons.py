@@ -18,6 +18,10 @@ REASONS: dict[str, str] = {
     "time_out_of_range": "a time is before 2015 or more than a day ahead of the clock",
     "part_exceeds_whole": "the parts of a token count add up to more than the whole",
     "parts_below_whole": "all parts of a token count are given and add up to less than the whole",
+    "unknown_format": "the record's header names a format that is not known",
+    "invalid_encoding": "the bytes are not compressed as the record's header says",
+    "invalid_protobuf": "the bytes are not the protobuf message of the format",
+    "unknown_shape": "the document is of no shape that the format has",
     "unsupported_schema_version": "the record was written against a version of the contract that is not known",
 }
 """Code to meaning. A rejected record carries one of these codes."""
@@ -28,11 +32,14 @@ FLAGS: dict[str, str] = {
     "sampled": "`sampling_rate` is below 1: the reporter's events are a sample, not a ledger",
     "unknown_usage_field": "the provider's usage object told a number of no known meaning; `raw_usage` has it by name",
     "usage_total_differs": "the provider's own total of tokens is not the sum of its counts: some may be missing",
+    "label_left_out": "a label told a dimension what it cannot be, or too long a text; the label was left out",
+    "one_kind_of_token": "the record counts one kind of a call's tokens; others may come in records of their own",
     "usage_split_assumed": "cached tokens and others overlap by an untold number; the least possible was assumed",
 }
 """Code to meaning. An accepted event carries any of these."""
 
 UNPARSED_REASONS = frozenset(
     {"empty_value", "record_too_large", "invalid_utf8", "invalid_json", "not_an_object", "duplicate_field"}
+    | {"unknown_format", "invalid_encoding", "invalid_protobuf"}
 )
 """Reasons under which the bytes could not be read as fields, so that content cannot be told from counts."""

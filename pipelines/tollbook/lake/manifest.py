@@ -83,7 +83,8 @@ class PartitionTotals(msgspec.Struct, kw_only=True):
     """Running totals of one partition since the lake began.
 
     Always: `next_offset - first_offset` = records + tombstones + control + aborted + missing, and
-    records = usage_rows + reject_rows.
+    records + further_items = usage_rows + reject_rows + silent_records. A record may tell of many calls: all but the
+    first are further items; a silent record tells of none.
     """
 
     first_offset: int
@@ -95,6 +96,8 @@ class PartitionTotals(msgspec.Struct, kw_only=True):
     missing: int = 0
     usage_rows: int = 0
     reject_rows: int = 0
+    silent_records: int = 0
+    further_items: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     list_cost_pico_usd: int = 0
@@ -105,7 +108,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """One commit. `offsets` and `totals` are those after it; `files` are only those it added.
 
     Every partition that was known is in `offsets`, empty ones too, so that records lost from one are missed.
-    `topic_ids` are Kafka's own, which change when a topic is deleted and made anew.
+    `unknown_fields` and `ignored` count since the lake began: fields without a meaning, and what was left out on
+    purpose, by reason. `topic_ids` are Kafka's own, which change when a topic is deleted and made anew.
     """
 
     commit: int
@@ -121,6 +125,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     skipped: list[SkippedOffsets] = []
     topic_ids: dict[str, str] = {}
     unknown_fields: dict[str, int] = {}
+    ignored: dict[str, int] = {}
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -19,7 +19,9 @@ from tollbook.rating.money import usd
 from tollbook.rating.periods.calendar import BillingPeriod
 from tollbook.rating.periods.charges import charge_table, write_charges
 
-PLACE_SCHEMA = pa.schema([("topic", pa.string()), ("partition", pa.int32()), ("offset", pa.int64())])
+PLACE_SCHEMA = pa.schema(
+    [("topic", pa.string()), ("partition", pa.int32()), ("offset", pa.int64()), ("record_item", pa.int32())]
+)
 """What names a stored telling."""
 
 

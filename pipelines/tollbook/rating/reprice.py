@@ -121,17 +121,19 @@ class Repricer:
         statement = f"""
             with usage as (
 
-                select * from read_parquet($usage, union_by_name = true, hive_partitioning = false)
+                select * replace (coalesce(record_item, 0) as record_item)
+                from read_parquet($usage, union_by_name = true, hive_partitioning = false)
                 where {" and ".join(conditions)}
 
             ),
 
             ratings as (
 
-                select * from read_parquet($ratings, union_by_name = true, hive_partitioning = false)
+                select * replace (coalesce(record_item, 0) as record_item)
+                from read_parquet($ratings, union_by_name = true, hive_partitioning = false)
                 {"" if stretch.place is None else _ONLY_PLACE}
                 qualify row_number() over (
-                    partition by topic, "partition", "offset" order by rating_sequence desc
+                    partition by topic, "partition", "offset", record_item order by rating_sequence desc
                 ) = 1
 
             )
@@ -142,6 +144,7 @@ class Repricer:
                 on usage.topic = ratings.topic
                     and usage."partition" = ratings."partition"
                     and usage."offset" = ratings."offset"
+                    and usage.record_item = ratings.record_item
             {"" if charged is None else _ONLY_CHARGED}
         """
         return self._connection.execute(statement, values).to_arrow_reader(_BATCH_ROWS)
@@ -155,6 +158,7 @@ _ONLY_CHARGED: Final = """
                 on usage.topic = charged.topic
                     and usage."partition" = charged."partition"
                     and usage."offset" = charged."offset"
+                    and usage.record_item = charged.record_item
 """
 
 

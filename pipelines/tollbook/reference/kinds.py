@@ -15,11 +15,14 @@ from tollbook.rating.sources.contract_documents import read_contract
 from tollbook.rating.sources.contracts import load_contract
 from tollbook.rating.sources.exchange import read_exchange_rates
 from tollbook.rating.sources.policy import read_cost_policy
+from tollbook.reference.dimensions import read_dimensions
 from tollbook.reference.documents import read_yaml
 from tollbook.reference.owners import read_owners
 from tollbook.settings import Settings
 
-OWNERS, CONTRACT, EXCHANGE_RATES, COST_POLICY = "owners", "contract", "exchange_rates", "cost_policy"
+OWNERS, CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS = (
+    *("owners", "contract", "exchange_rates", "cost_policy", "dimensions"),
+)
 _OVERLAY: Final = "price_overlay"
 
 
@@ -29,7 +32,7 @@ class ReferenceFile:
 
     Attributes:
         path: Where it lies.
-        kind: `owners`, `contract`, `exchange_rates` or `cost_policy`.
+        kind: `owners`, `contract`, `exchange_rates`, `cost_policy` or `dimensions`.
         holds: What it holds, in words.
         facts: The same for JSON.
         notices: What its author may not have meant.
@@ -58,8 +61,8 @@ def check_file(path: Path) -> ReferenceFile:
 def load_file(path: Path, settings: Settings, *, now: datetime | None = None) -> ReferenceFile:
     """Check a reference file beside those in use and put it into use, whole or not at all.
 
-    Owner rules, exchange rates and the cost policy take the place of the file in use; a contract stands beside others,
-    and supersedes what was known of it before.
+    Owner rules, exchange rates, the cost policy and dimension rules take the place of the file in use; a contract
+    stands beside others, and supersedes what was known of it before.
 
     Args:
         path: The file.
@@ -74,7 +77,12 @@ def load_file(path: Path, settings: Settings, *, now: datetime | None = None) ->
     if kind == CONTRACT:
         loaded = load_contract(path, settings.contracts, PriceBook.load(settings), now=now or datetime.now(UTC))
         return replace(checked, path=loaded.path, notices=loaded.notices)
-    targets = {OWNERS: settings.owners, EXCHANGE_RATES: settings.exchange_rates, COST_POLICY: settings.cost_policy}
+    targets = {
+        OWNERS: settings.owners,
+        EXCHANGE_RATES: settings.exchange_rates,
+        COST_POLICY: settings.cost_policy,
+        DIMENSIONS: settings.dimensions,
+    }
     target = targets[kind]
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.tmp")
@@ -90,7 +98,7 @@ def _kind_of(path: Path) -> str:
     keys = set(content) if isinstance(content, dict) else set()
     if _OVERLAY in keys:
         raise ReferenceDataError(f"expected reference data at {path}, got a price overlay: use `tollbook prices load`")
-    return next((kind for kind in (CONTRACT, EXCHANGE_RATES, COST_POLICY) if kind in keys), OWNERS)
+    return next((kind for kind in (CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS) if kind in keys), OWNERS)
 
 
 def _without_exchange_rate(book: PriceBook) -> Iterator[str]:
@@ -139,9 +147,17 @@ def _check_cost_policy(path: Path) -> ReferenceFile:
     return ReferenceFile(path, COST_POLICY, f"{words}, version {policy.version}", facts)
 
 
+def _check_dimensions(path: Path) -> ReferenceFile:
+    dimensions = read_dimensions(path)
+    facts = {"rules": len(dimensions.rules), "version": dimensions.version}
+    words = f"{len(dimensions.rules)} dimension rules, shipped ones included"
+    return ReferenceFile(path, DIMENSIONS, f"{words}, version {dimensions.version}", facts)
+
+
 _CHECKS: Final[dict[str, Callable[[Path], ReferenceFile]]] = {
     OWNERS: _check_owners,
     CONTRACT: _check_contract,
     EXCHANGE_RATES: _check_exchange_rates,
     COST_POLICY: _check_cost_policy,
+    DIMENSIONS: _check_dimensions,
 }

@@ -10,15 +10,17 @@ from pathlib import Path
 from tollbook.broker.connect import admin, bootstrap
 from tollbook.broker.topics import definition, ensure_topics, topic_of_format
 from tollbook.errors import MisuseError, RejectedRecordError, TollbookError, TopicError
+from tollbook.formats.registry import NATIVE, format_named
+from tollbook.reference.dimensions import dimensions_of
+from tollbook.senders.formats import format_records
 from tollbook.senders.lines import Source, open_source, read_lines
-from tollbook.senders.mapping import FieldMapping, load_mapping
+from tollbook.senders.mapping import load_mapping
 from tollbook.senders.native import native_records
 from tollbook.senders.outgoing import Outgoing
 from tollbook.senders.producer import CountingProducer
 from tollbook.senders.rows import mapped_records
 from tollbook.settings import Settings
 
-FORMATS = ("native",)
 _GRACE_SECONDS = 10.0
 
 OnProblem = Callable[[str], None]
@@ -51,10 +53,12 @@ class SendResult:
         records: Records that the broker acknowledged.
         bytes: Bytes of their values.
         seconds: Time from the first byte read to the last acknowledgement.
-        unmapped: Rows that the mapping could not turn into events; not sent.
+        unmapped: Rows that the mapping could not turn into events, or lines of which nobody can say what in them is
+            content; not sent.
         too_large: Records larger than the topic takes; not sent.
         unacknowledged: Records that were read and that the broker refused or did not answer for.
         blank_lines: Lines without a record.
+        no_call: Lines that tell of no model call; not sent.
         failure: Why records are unacknowledged, or None.
         interrupted: Whether the user stopped it before the end of the file.
     """
@@ -67,6 +71,7 @@ class SendResult:
     too_large: int
     unacknowledged: int
     blank_lines: int
+    no_call: int
     failure: str | None
     interrupted: bool
 
@@ -80,7 +85,7 @@ def send_file(
     settings: Settings,
     path: str,
     *,
-    format_name: str = "native",
+    format_name: str = NATIVE,
     mapping_path: Path | None = None,
     topic: str | None = None,
     on_problem: OnProblem = lambda _: None,
@@ -93,7 +98,7 @@ def send_file(
     Args:
         settings: Says which Kafka.
         path: A file, a gzip file (by its name's end, `.gz`), or `-` for standard input.
-        format_name: Format of the records, one of `FORMATS`.
+        format_name: Format of the records, one of the registry's.
         mapping_path: Mapping file, for a file that is not in a known format; its events are native.
         topic: Topic to use; by default that of the format.
         on_problem: Told of each record that was not sent.
@@ -103,16 +108,23 @@ def send_file(
         MisuseError: The file, the format, the mapping or the topic cannot be used.
         KafkaUnavailableError: No broker answered.
     """
-    if format_name not in FORMATS:
-        raise MisuseError(f"expected a format of {', '.join(FORMATS)}, got {format_name!r}")
+    format_name = format_named(format_name).name
+    if mapping_path is not None and format_name != NATIVE:
+        raise MisuseError(f"expected a mapping or a format, got both: what a mapping makes is {NATIVE}")
     mapping = None if mapping_path is None else load_mapping(mapping_path)
+    dimensions = dimensions_of(settings.dimensions)
     with open_source(path) as source:
         name = topic or topic_of_format(format_name)
         servers = bootstrap(settings)
-        _ensure(settings, servers, name)
+        ensure_topic(settings, servers, name)
         producer = CountingProducer(servers, name)
         try:
-            return _Sending(source, producer, name, on_problem, on_progress).run(mapping)
+            sending = _Sending(source, producer, name, on_problem, on_progress)
+            if mapping is not None:
+                return sending.run(mapped_records(source, mapping, sending.refuse))
+            if format_name == NATIVE:
+                return sending.run(native_records(read_lines(source, source.name)))
+            return sending.run(format_records(source, format_name, dimensions, sending.refuse, sending.pass_over))
         finally:
             producer.close()
 
@@ -133,13 +145,14 @@ class _Sending:
         self._on_progress = on_progress
         self._unmapped = 0
         self._blank_lines = 0
+        self._no_call = 0
         self._told_large = 0
 
-    def run(self, mapping: FieldMapping | None) -> SendResult:
+    def run(self, runs: Iterator[tuple[Outgoing, int]]) -> SendResult:
         started = time.monotonic()
         failure, interrupted = None, False
         try:
-            for records, blank in self._runs(mapping):
+            for records, blank in runs:
                 self._blank_lines += blank
                 self._producer.send(records)
                 self._tell()
@@ -167,19 +180,20 @@ class _Sending:
             too_large=len(self._producer.too_large),
             unacknowledged=self._producer.failed,
             blank_lines=self._blank_lines,
+            no_call=self._no_call,
             failure=failure,
             interrupted=interrupted,
         )
 
-    def _runs(self, mapping: FieldMapping | None) -> Iterator[tuple[Outgoing, int]]:
-        if mapping is None:
-            return native_records(read_lines(self._source, self._source.name))
-        return mapped_records(self._source, mapping, self._refuse)
-
-    def _refuse(self, line: int, error: RejectedRecordError) -> None:
+    def refuse(self, line: int, error: RejectedRecordError) -> None:
+        """Count and tell a row that is not sent."""
         self._unmapped += 1
         where = f"`{error.field}`" if error.field else "the row"
         self._on_problem(f"{self._source.name}:{line}: expected {where} to be {error.expected}, got {error.got}")
+
+    def pass_over(self, _reason: str) -> None:
+        """Count a line that tells of no call."""
+        self._no_call += 1
 
     def _tell(self) -> None:
         for line, size in self._producer.too_large[self._told_large :]:
@@ -191,8 +205,12 @@ class _Sending:
         self._on_progress(Progress(self._source.position, self._source.total_bytes, self._producer.acknowledged))
 
 
-def _ensure(settings: Settings, servers: str, topic: str) -> None:
-    """Make the topic if it is one of ours; another one is for whoever runs that Kafka to make."""
+def ensure_topic(settings: Settings, servers: str, topic: str) -> None:
+    """Make the topic if it is one of ours; another one is for whoever runs that Kafka to make.
+
+    Raises:
+        MisuseError: It is not one of ours, and is not there.
+    """
     try:
         definition(topic)
     except TopicError as error:

@@ -24,7 +24,7 @@ from tollbook.stream.parts import MINUTES_PART, REJECTS_PART, USAGE_PART, Commit
 from tollbook.stream.ranges import ChunkOrigin
 from tollbook.stream.write import split_by_date
 
-_MAX_UNKNOWN_FIELDS = 100
+_MAX_NAMES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,8 @@ def commit_parts(parts: list[CommitPart], plan: CommitPlan, *, now: datetime) ->
         totals=totals,
         skipped=skipped,
         topic_ids=(before.topic_ids if before is not None else {}) | dict(plan.topic_ids),
-        unknown_fields=_unknown_fields(before, parts),
+        unknown_fields=_added(before.unknown_fields if before is not None else {}, parts, "unknown_fields"),
+        ignored=_added(before.ignored if before is not None else {}, parts, "ignored"),
     )
     commit(plan.lake, manifest)
     return plan.number
@@ -149,7 +150,9 @@ def _add_up(parts: list[CommitPart], totals: dict[str, dict[int, PartitionTotals
         total.next_offset = chunk.next_offset
         total.records += chunk.records
         total.usage_rows += part.usage_rows
-        total.reject_rows += chunk.records - part.usage_rows
+        total.reject_rows += chunk.items - part.usage_rows
+        total.silent_records += chunk.silent_records
+        total.further_items += chunk.further_items
         total.input_tokens += sum(file.input_tokens for file in part.files)
         total.output_tokens += sum(file.output_tokens for file in part.files)
         total.list_cost_pico_usd += sum(file.list_cost_pico_usd for file in part.files)
@@ -173,8 +176,8 @@ def _add_up(parts: list[CommitPart], totals: dict[str, dict[int, PartitionTotals
 
 
 def _check_rejects(usage: list[CommitPart], parts: list[CommitPart]) -> None:
-    """Hold the rejects that were written against the records that became no event."""
-    expected = {_place(p.chunk()): p.chunk().records - p.usage_rows for p in usage if p.chunk().records != p.usage_rows}
+    """Hold the rejects that were written against the items that became no event."""
+    expected = {_place(p.chunk()): p.chunk().items - p.usage_rows for p in usage if p.chunk().items != p.usage_rows}
     written: dict[tuple[str, int, int], int] = defaultdict(int)
     for part in parts:
         if part.kind == REJECTS_PART:
@@ -203,12 +206,13 @@ def _copy_totals(before: Manifest | None) -> dict[str, dict[int, PartitionTotals
     return msgspec.json.decode(msgspec.json.encode(before.totals), type=dict[str, dict[int, PartitionTotals]])
 
 
-def _unknown_fields(before: Manifest | None, parts: list[CommitPart]) -> dict[str, int]:
-    counts = dict(before.unknown_fields) if before is not None else {}
+def _added(before: dict[str, int], parts: list[CommitPart], kind: str) -> dict[str, int]:
+    """Return the counts by name of a kind that chunks carry, added to those before; their names are bounded."""
+    counts = dict(before)
     for part in parts:
         if part.kind == USAGE_PART:
-            for name, times in part.chunk().unknown_fields.items():
-                if name in counts or len(counts) < _MAX_UNKNOWN_FIELDS:
+            for name, times in getattr(part.chunk(), kind).items():
+                if name in counts or len(counts) < _MAX_NAMES:
                     counts[name] = counts.get(name, 0) + times
     return counts
 

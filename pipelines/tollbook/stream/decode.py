@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import apache_beam as beam
 import pyarrow as pa
 
 from tollbook.contracts import usage_event
-from tollbook.formats.native import NativeDecoder, Rejected, rejected_batch
+from tollbook.formats.decoder import UNPARSED as LIES_APART
+from tollbook.formats.decoder import Decoded, Headers, Rejected
+from tollbook.formats.registry import format_of_topic
+from tollbook.formats.rejected import rejected_batch
+from tollbook.formats.route import RecordRouter
+from tollbook.reference.dimensions import dimensions_of
 from tollbook.stream.ranges import ChunkOrigin
 
 EVENTS, REJECTS, UNPARSED = "events", "rejects", "unparsed"
@@ -30,37 +36,44 @@ class DecodeUsageEvents(beam.PTransform):
     Input: RecordBatch of `kafka_record/v1`, shape (n_records,), with its ChunkOrigin.
     Output `events`: `usage_event/v1` with its place on Kafka, `ingested_at` and `flags`, shape (n_events,), in record
         order; one for each input, empty ones too, since it carries the origin to the commit.
-    Output `rejects`: `rejected_record/v1`, one row for each record not decoded; only where there are any.
+    Output `rejects`: `rejected_record/v1`, one row for each record, or telling of a record, that was not accepted;
+        only where there are any.
     Output `unparsed`: the bytes of the rejects that could not be read as fields.
-        len(events) + len(rejects) == len(input), always.
+        len(events) + len(rejects) == len(input) + further items - silent records, always: a record may tell of many
+        calls, or of none.
+
+    A record is of its topic's format unless its `tollbook-format` header names another.
     """
 
-    def __init__(self, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, clock: Clock = utc_now, formats: Mapping[str, str] | None = None, dimensions_path: Path | None = None
+    ) -> None:
+        """Decode by `formats`, topic to format, and by dimension rules; other topics have the format of their name."""
         super().__init__()
-        self._clock = clock
+        self._args = (clock, dict(formats or {}), dimensions_path)
 
     def expand(self, records: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Return the tagged outputs."""
-        return records | "DecodeNative" >> beam.ParDo(_Decode(self._clock)).with_output_types(
+        return records | "DecodeRecords" >> beam.ParDo(_Decode(*self._args)).with_output_types(
             pa.RecordBatch
         ).with_outputs(REJECTS, UNPARSED, main=EVENTS)
 
 
 class _Decode(beam.DoFn):
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._decoder: NativeDecoder | None = None
+    def __init__(self, clock: Clock, formats: Mapping[str, str], dimensions_path: Path | None) -> None:
+        self._clock, self._formats, self._dimensions_path = clock, formats, dimensions_path
+        self._router: RecordRouter | None = None
 
     def setup(self) -> None:
-        self._decoder = NativeDecoder()
+        self._router = RecordRouter(dimensions_of(self._dimensions_path))
 
     def process(self, element: pa.RecordBatch) -> Iterable[pa.RecordBatch | beam.pvalue.TaggedOutput]:
-        decoder = self._decoder or NativeDecoder()
+        router = self._router or RecordRouter(dimensions_of(self._dimensions_path))
         now = self._clock()
         origin = ChunkOrigin.of(element)
-        decoded = decoder.decode(element.column("value"), now=now)
-        events = with_place(decoded.events, element, pa.array(decoded.rows), now)
-        yield replace(origin, unknown_fields=decoded.unknown_fields).attach(events)
+        topic_format = self._formats.get(origin.topic) or format_of_topic(origin.topic)
+        decoded = router.decode(element.column("value"), topic_format, now=now, headers=_headers(element))
+        yield _with_outcome(origin, decoded).attach(with_place(decoded, element, now))
         if decoded.rejected:
             rejects = rejected_batch(decoded.rejected, element, now=now, schema_version=usage_event().version)
             yield beam.pvalue.TaggedOutput(REJECTS, origin.attach(rejects))
@@ -69,28 +82,49 @@ class _Decode(beam.DoFn):
                 yield beam.pvalue.TaggedOutput(UNPARSED, origin.attach(unparsed))
 
 
-def with_place(events: pa.RecordBatch, records: pa.RecordBatch, rows: pa.Array, now: datetime) -> pa.RecordBatch:
-    """Return events with the place of their records on Kafka and the time they were read.
+def with_place(decoded: Decoded, records: pa.RecordBatch, now: datetime) -> pa.RecordBatch:
+    """Return events with their place on Kafka and the time they were read, shape (n_events,).
 
     Args:
-        events: Decoded events, shape (n_events,).
+        decoded: What became of the records.
         records: The `kafka_record/v1` batch they came from, shape (n_records,).
-        rows: Index of each event's record, shape (n_events,).
         now: When the records were read.
     """
-    whole = len(rows) == records.num_rows
+    events, rows = decoded.events, pa.array(decoded.rows)
+    whole = not decoded.rejected and len(rows) == records.num_rows and not decoded.silent_records
     arrays, names = list(events.columns), list(events.schema.names)
     for name in ("topic", "partition", "offset", "kafka_timestamp"):
         column = records.column(name)
         arrays.append(column if whole else column.take(rows))
         names.append(name)
+    arrays.append(pa.array(decoded.record_items, pa.int32()))
     arrays.append(pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), events.num_rows))
-    return pa.RecordBatch.from_arrays(arrays, names=[*names, "ingested_at"])
+    return pa.RecordBatch.from_arrays(arrays, names=[*names, "record_item", "ingested_at"])
+
+
+def _headers(records: pa.RecordBatch) -> Headers | None:
+    """Return the headers of each record, None when none has any; of two of a name the last counts."""
+    column = records.column("headers")
+    if column.null_count == len(column):
+        return None
+    return [None if each is None else {name: value or b"" for name, value in each} for each in column.to_pylist()]
+
+
+def _with_outcome(origin: ChunkOrigin, decoded: Decoded) -> ChunkOrigin:
+    """Return where a chunk came from with what became of its records."""
+    items = len(decoded.rows) + len(decoded.rejected)
+    return replace(
+        origin,
+        silent_records=decoded.silent_records,
+        further_items=items + decoded.silent_records - origin.records,
+        unknown_fields=decoded.unknown_fields,
+        ignored=decoded.ignored,
+    )
 
 
 def _unparsed_batch(rejected: list[Rejected], rejects: pa.RecordBatch) -> pa.RecordBatch:
     ids = rejects.column("reject_id").to_pylist()
-    pairs = [(name, each.value) for name, each in zip(ids, rejected, strict=True) if each.value_state == "unparsed"]
+    pairs = [(name, each.value) for name, each in zip(ids, rejected, strict=True) if each.value_state == LIES_APART]
     columns = [
         pa.array([pair[0] for pair in pairs], pa.string()),
         pa.array([pair[1] for pair in pairs], pa.binary()),

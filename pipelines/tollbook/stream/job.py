@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,15 +30,19 @@ class Job:
         bootstrap_servers: Kafka to read from.
         plan: What the commit must know.
         owners_path: Owner rules, or None.
+        dimensions_path: Dimension rules, or None.
         load_book: Gives the price book on a worker.
+        formats: Topic to format, for topics whose name does not tell it.
         clock: Time of ingestion and of the commit.
     """
 
     bootstrap_servers: str
     plan: CommitPlan
     owners_path: Path | None
+    dimensions_path: Path | None
     load_book: BookLoader
     clock: Clock
+    formats: Mapping[str, str]
 
 
 def build(pipeline: beam.Pipeline, ranges: list[OffsetRange], job: Job) -> beam.PCollection:
@@ -48,7 +53,7 @@ def build(pipeline: beam.Pipeline, ranges: list[OffsetRange], job: Job) -> beam.
         pipeline
         | "PlanRanges" >> beam.Create(ranges, reshuffle=False)
         | "ReadKafkaRecords" >> ReadKafkaRecords(job.bootstrap_servers)
-        | "DecodeUsageEvents" >> DecodeUsageEvents(job.clock)
+        | "DecodeUsageEvents" >> DecodeUsageEvents(job.clock, job.formats, job.dimensions_path)
     )
     rated = (
         decoded[decode.EVENTS]

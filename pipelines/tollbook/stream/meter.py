@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import apache_beam as beam
@@ -68,7 +68,8 @@ class MeterOptions:
 
     Attributes:
         settings: The book's home, with its lake and owner rules, and the Kafka to read from.
-        topics: Topics to read, all of the native format.
+        topics: Topics to read.
+        formats: Topic to format, for topics whose name does not tell it.
         follow: Whether to go on when caught up.
         max_commit_records: Most records in one commit.
         load_book: Gives the price book in force, asked before each commit; by default that of the home.
@@ -77,6 +78,7 @@ class MeterOptions:
 
     settings: Settings
     topics: tuple[str, ...]
+    formats: Mapping[str, str] = field(default_factory=dict)
     follow: bool = False
     max_commit_records: int = MAX_COMMIT_RECORDS
     load_book: BookLoader | None = None
@@ -196,7 +198,8 @@ class _Meter:
             topic_ids=tuple(ids.items()),
         )
         load_book = partial(recorded_book, self._lake, recorded.number)
-        job = Job(self._servers, plan, options.settings.owners, load_book, options.clock)
+        places = options.settings
+        job = Job(self._servers, plan, places.owners, places.dimensions, load_book, options.clock, options.formats)
         pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
         build(pipeline, ranges, job)
         pipeline.run().wait_until_finish()

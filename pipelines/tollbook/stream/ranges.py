@@ -28,7 +28,8 @@ class ChunkOrigin:
     """Where a batch came from, and what its offsets held besides records. Travels with every batch made from it.
 
     Always: `next_offset - first_offset` = records + tombstones + control + aborted + missing. `unknown_fields` counts
-    the events that carried each field outside the contract, once they are decoded.
+    the events that carried each field outside the contract, once they are decoded; `ignored` what was left out on
+    purpose, by reason. Then too: records + `further_items` = events + rejects + `silent_records`.
     """
 
     topic: str
@@ -39,7 +40,15 @@ class ChunkOrigin:
     tombstones: int
     control: int
     aborted: int
+    silent_records: int = 0
+    further_items: int = 0
     unknown_fields: dict[str, int] = field(default_factory=dict)
+    ignored: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def items(self) -> int:
+        """What the records told of: events and rejects."""
+        return self.records + self.further_items - self.silent_records
 
     @property
     def missing(self) -> int:

@@ -50,6 +50,8 @@ PARTITION_TOTALS = pa.schema(
         ("missing_offsets", pa.int64()),
         ("usage_rows", pa.int64()),
         ("reject_rows", pa.int64()),
+        ("silent_records", pa.int64()),
+        ("further_items", pa.int64()),
         ("input_tokens", pa.int64()),
         ("output_tokens", pa.int64()),
         ("list_cost", COST),

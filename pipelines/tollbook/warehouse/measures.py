@@ -238,7 +238,7 @@ select
         topic <> told_topic or "partition" <> told_partition
         or "offset" < told_first or "offset" >= told_next
     ) as rows_out_of_place,
-    count(*) - count(distinct (topic, "partition", "offset")) as rows_with_a_place_taken,
+    count(*) - count(distinct (topic, "partition", "offset", coalesce(record_item, 0))) as rows_with_a_place_taken,
     count(*) filter (cast(occurred_at as date) <> told_date) as rows_under_a_wrong_date,
     count(*) filter (
         least(input_tokens, output_tokens, {", ".join(_BUCKETS_IN + _BUCKETS_OUT)}) < 0

@@ -96,14 +96,15 @@ def _difference(cost: str) -> str:
 _QUERY = f"""
 with ratings as (
 
-    select * from read_parquet($ratings, union_by_name = true, hive_partitioning = false)
+    select * replace (coalesce(record_item, 0) as record_item)
+    from read_parquet($ratings, union_by_name = true, hive_partitioning = false)
 
 ),
 
 usage as (
 
     select
-        topic, "partition", "offset", action, list_cost,
+        topic, "partition", "offset", coalesce(record_item, 0) as record_item, action, list_cost,
         coalesce(contracted_cost, list_cost) as contracted_cost,
         cast(occurred_at as date) as event_date
     from read_parquet($usage, union_by_name = true, hive_partitioning = false)
@@ -112,9 +113,11 @@ usage as (
 
 earlier as (
 
-    select topic, "partition", "offset", list_cost, contracted_cost
+    select topic, "partition", "offset", coalesce(record_item, 0) as record_item, list_cost, contracted_cost
     from read_parquet($earlier, union_by_name = true, hive_partitioning = false)
-    qualify row_number() over (partition by topic, "partition", "offset" order by rating_sequence desc) = 1
+    qualify row_number() over (
+        partition by topic, "partition", "offset", coalesce(record_item, 0) order by rating_sequence desc
+    ) = 1
 
 ),
 
@@ -131,16 +134,18 @@ compared as (
         on ratings.topic = usage.topic
             and ratings."partition" = usage."partition"
             and ratings."offset" = usage."offset"
+            and ratings.record_item = usage.record_item
     left join earlier
         on ratings.topic = earlier.topic
             and ratings."partition" = earlier."partition"
             and ratings."offset" = earlier."offset"
+            and ratings.record_item = earlier.record_item
 
 )
 
 select
     count(*) filter (not has_telling) as rows_without_a_telling,
-    count(*) - count(distinct (topic, "partition", "offset")) as rows_with_a_place_taken,
+    count(*) - count(distinct (topic, "partition", "offset", record_item)) as rows_with_a_place_taken,
     count(*) filter (rating_sequence is distinct from $sequence) as rows_of_another_sequence,
     count(*) filter (catalogue_version is null) as rows_without_a_version,
     count(*) filter (least(list_cost, contracted_cost, rated_list_cost) < 0) as rows_with_negative_cost,

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollbook.contracts import usage_event
-from tollbook.formats.native import BLOCK_RECORDS, Decoded, NativeDecoder
+from tollbook.formats.decoder import BLOCK_RECORDS, Decoded
+from tollbook.formats.native import NativeDecoder
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 BASE: dict[str, Any] = {

@@ -77,7 +77,7 @@ def test_repeated_plans_read_every_offset_once(partitions: list[tuple[int, int]]
 
 def test_the_origin_travels_with_its_batch_through_a_shuffle() -> None:
     """The commit adds up origins; one lost is an offset lost."""
-    origin = ChunkOrigin("t", 1, 10, 20, 6, 1, 1, 0, {"x": 2})
+    origin = ChunkOrigin("t", 1, 10, 20, 6, 1, 1, 0, unknown_fields={"x": 2})
     batch = origin.attach(pa.record_batch({"a": [1, 2, 3]}).slice(1, 1))
     coder = RecordBatchCoder()
     decoded = coder.decode(coder.encode(batch))

@@ -11,6 +11,6 @@ select *
 from ratings
 
 qualify row_number() over (
-    partition by topic, kafka_partition, kafka_offset
+    partition by topic, kafka_partition, kafka_offset, record_item
     order by rating_sequence desc
 ) = 1

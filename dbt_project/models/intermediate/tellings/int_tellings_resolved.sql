@@ -130,6 +130,7 @@ tellings_compared as (
         first_value(topic) over first_told as accepted_topic,
         first_value(kafka_partition) over first_told as accepted_kafka_partition,
         first_value(kafka_offset) over first_told as accepted_kafka_offset,
+        first_value(record_item) over first_told as accepted_record_item,
         first_value(input_tokens) over first_told as accepted_input_tokens,
         first_value(output_tokens) over first_told as accepted_output_tokens,
         first_value(list_cost) over first_told as accepted_list_cost
@@ -138,7 +139,7 @@ tellings_compared as (
 
     window first_told as (
         partition by source, event_id, call_number, revision
-        order by commit_number, topic, kafka_partition, kafka_offset
+        order by commit_number, topic, kafka_partition, kafka_offset, record_item
     )
 
 )
@@ -149,6 +150,7 @@ select
     topic,
     kafka_partition,
     kafka_offset,
+    record_item,
     commit_number,
     source,
     event_id,
@@ -168,6 +170,7 @@ select
     accepted_topic,
     accepted_kafka_partition,
     accepted_kafka_offset,
+    accepted_record_item,
     accepted_input_tokens,
     accepted_output_tokens,
     accepted_list_cost,

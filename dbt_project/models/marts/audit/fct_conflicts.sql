@@ -19,7 +19,7 @@ conflicts as (
     select
         *,
         row_number() over (
-            partition by event_date order by commit_number, topic, kafka_partition, kafka_offset
+            partition by event_date order by commit_number, topic, kafka_partition, kafka_offset, record_item
         ) as conflict_number
 
     from tellings_resolved
@@ -33,6 +33,7 @@ select
     topic,
     kafka_partition,
     kafka_offset,
+    record_item,
     commit_number,
     source,
     event_id,
@@ -50,6 +51,7 @@ select
     accepted_topic,
     accepted_kafka_partition,
     accepted_kafka_offset,
+    accepted_record_item,
     accepted_input_tokens,
     accepted_output_tokens,
     cast(accepted_list_cost as decimal(38, 12)) as accepted_list_cost

@@ -14,6 +14,8 @@ select
     records,
     usage_rows,
     reject_rows,
+    silent_records,
+    further_items,
     tombstones,
     control_offsets,
     aborted_offsets,

@@ -50,9 +50,9 @@
         ('listed', 'partitions', {'records': no_record}),
     ]),
     ('records_to_usage', by_partition, [
-        ('in', 'partitions', {'records': 'records'}),
+        ('in', 'partitions', {'records': 'records + further_items'}),
         ('out', 'partitions', {'records': 'usage_rows'}),
-        ('listed', 'partitions', {'records': 'reject_rows'}),
+        ('listed', 'partitions', {'records': 'reject_rows + silent_records'}),
     ]),
     ('usage_to_commits', by_partition, [
         ('in', 'partitions', usage_rows),

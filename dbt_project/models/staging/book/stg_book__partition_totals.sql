@@ -16,6 +16,8 @@ select
     missing_offsets,
     usage_rows,
     reject_rows,
+    silent_records,
+    further_items,
     input_tokens,
     output_tokens,
     list_cost,

@@ -8,6 +8,7 @@ select
     topic,
     "partition" as kafka_partition,
     "offset" as kafka_offset,
+    coalesce(record_item, 0) as record_item,
     event_date,
     list_cost,
     contracted_cost,

@@ -7,6 +7,7 @@ the flavour of its bodies (`UsageTable.recognise`), reads them on either path an
 from tollbook.formats.usage.columns import FurtherColumns, UsageColumns, normalise_columns, read_bodies
 from tollbook.formats.usage.one import FurtherCall, Usage, normalise, read_body
 from tollbook.formats.usage.table import Flavour, UsageTable, load_table
+from tollbook.formats.usage.texts import normalise_texts, usage_columns
 
 __all__ = [
     "Flavour",
@@ -18,6 +19,8 @@ __all__ = [
     "load_table",
     "normalise",
     "normalise_columns",
+    "normalise_texts",
     "read_bodies",
     "read_body",
+    "usage_columns",
 ]
