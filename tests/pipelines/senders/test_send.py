@@ -211,7 +211,7 @@ def test_misuse_is_told_before_anything_is_sent(settings: Settings, tmp_path: Pa
     path = write(tmp_path / "e.jsonl", lines_of(1))
     with pytest.raises(MisuseError, match=r"expected a format of native, .*, got 'xml'"):
         send_file(settings, path, format_name="xml")
-    with pytest.raises(MisuseError, match="none.yml, found nothing"):
+    with pytest.raises(MisuseError, match=r"none\.yml, found nothing"):
         send_file(settings, path, mapping_path=tmp_path / "none.yml")
     with pytest.raises(MisuseError, match="a topic nobody-made-it"):
         send_file(settings, path, topic="nobody-made-it")
