@@ -11,6 +11,7 @@ from typing import Any, Final
 from tollbook.errors import ReferenceDataError
 from tollbook.lake.log import sync_folder, write_synced
 from tollbook.rating.book import PriceBook
+from tollbook.rating.contract_terms import Contract
 from tollbook.rating.sources.contract_documents import read_contract
 from tollbook.rating.sources.contracts import load_contract
 from tollbook.rating.sources.exchange import read_exchange_rates
@@ -73,10 +74,10 @@ def load_file(path: Path, settings: Settings, *, now: datetime | None = None) ->
         ReferenceDataError: It has a fault, or contradicts what is in use.
     """
     kind = _kind_of(path)
-    checked = _CHECKS[kind](path)
     if kind == CONTRACT:
         loaded = load_contract(path, settings.contracts, PriceBook.load(settings), now=now or datetime.now(UTC))
-        return replace(checked, path=loaded.path, notices=loaded.notices)
+        return replace(_of_contract(loaded.path, loaded.contract), notices=loaded.notices)
+    checked = _CHECKS[kind](path)
     targets = {
         OWNERS: settings.owners,
         EXCHANGE_RATES: settings.exchange_rates,
@@ -127,7 +128,10 @@ def _check_owners(path: Path) -> ReferenceFile:
 
 
 def _check_contract(path: Path) -> ReferenceFile:
-    contract = read_contract(path)
+    return _of_contract(path, read_contract(path))
+
+
+def _of_contract(path: Path, contract: Contract) -> ReferenceFile:
     facts = {"contract_id": contract.contract_id, "terms": len(contract.terms), "version": contract.version}
     words = f"contract {contract.contract_id} with {contract.provider}, {_counted(len(contract.terms), 'term')}"
     return ReferenceFile(path, CONTRACT, f"{words}, version {contract.version}", facts)

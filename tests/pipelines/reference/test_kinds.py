@@ -127,7 +127,8 @@ def test_a_contract_holds_by_any_name_of_who_bills(tmp_path: Path) -> None:
     path = tmp_path / "contract.yml"
     path.write_text(BEDROCK, encoding="utf-8")
     settings = Settings(home=tmp_path / "home")
-    assert load_file(path, settings).notices == ()
+    loaded = load_file(path, settings)
+    assert (loaded.notices, loaded.holds.split(",")[0]) == ((), "contract bedrock with aws")
     book = PriceBook.load(settings)
     assert book.contracted is not None
     agreed = {price.provider for price in book.contracted.prices if price.contract_id == "bedrock"}

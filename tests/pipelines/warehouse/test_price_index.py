@@ -71,6 +71,25 @@ def test_used_units_are_read_from_the_published_file(lake: LakeBuilder, event: A
     ]
 
 
+def test_what_a_gateway_answered_from_its_own_cache_is_in_no_basket(lake: LakeBuilder, event: Any) -> None:
+    """It cost nothing and was bought from nobody; weighed in, a gateway's cache moves the index of what is bought."""
+    hit = {"sku_price_id": "tollbook/gateway_cache_hit", "list_cost": 0}
+    lake.commit([event("a"), event("b", **hit), event("c", model="of-the-gateway-alone", **hit)])
+    build(lake.settings)
+
+    used = read_used_units(lake.settings)
+
+    assert used is not None
+    assert sorted((each.unit, each.quantity) for each in used) == [
+        ("text_output_tokens", 10),
+        ("uncached_input_tokens", 100),
+    ]
+    tokens = "select distinct basket_tokens from insight.fct_price_index where basket = 'all'"
+    assert lake.query(tokens) == [(110,)]
+    # They stay in the usage that people look at.
+    assert lake.query("select sum(total_tokens) from engineering.fct_usage_daily") == [(330,)]
+
+
 def test_columns_are_those_that_are_computed(lake: LakeBuilder, event: Any) -> None:
     """The mart's contract, and the table that Python makes, have the same columns."""
     lake.commit([event("a")])

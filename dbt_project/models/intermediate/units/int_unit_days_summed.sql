@@ -14,6 +14,15 @@ with calls as (
 
 ),
 
+-- What a gateway answered from its own cache was bought from nobody: it is in no basket, and needs no price.
+calls_bought as (
+
+    select * from calls
+
+    where sku_price_id is distinct from 'tollbook/gateway_cache_hit'
+
+),
+
 tokens_summed as (
 
     select
@@ -25,7 +34,7 @@ tokens_summed as (
         list_cost is null as is_unpriced,
         {{ summed_token_units() }}
 
-    from calls
+    from calls_bought
 
     group by all
 
@@ -60,7 +69,7 @@ map_entries_of_calls as (
         service_tier,
         list_cost is null as is_unpriced,
         unnest(map_entries({{ units }})) as unit_entry
-    from calls
+    from calls_bought
     where {{ units }} is not null
     {{ 'union all' if not loop.last }}
     {%- endfor %}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,21 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """A number of each object: `values`, int64 or float64, count where `told`. Shapes (n,)."""
+    """A number of each object: `values`, int64 or float64, count where `told`. Shapes (n,).
+
+    `decimals` has them exactly where the column is of decimals: a float of JSON's lost its digits before it came here.
+    """
 
     values: npt.NDArray[np.int64] | npt.NDArray[np.float64]
     told: Mask
+    decimals: pa.Array | None = None
+
+    def exact(self, row: int) -> Decimal:
+        """Return the number of one object with every digit that the column holds."""
+        if self.decimals is not None:
+            number: Decimal = self.decimals[row].as_py()
+            return number
+        return Decimal(str(self.values[row].item()))
 
     def whole(self, most: int) -> tuple[npt.NDArray[np.int64], Mask]:
         """Return the numbers that are whole and from 0 to `most`, and where they are. Shapes (n,)."""
@@ -61,7 +73,7 @@ class _Place:
         """Return what some of the objects tell here."""
         return _Place(
             self.n,
-            None if self.numbers is None else Numbers(self.numbers.values, self.numbers.told & where),
+            None if self.numbers is None else replace(self.numbers, told=self.numbers.told & where),
             None if self.texts is None else pc.if_else(pa.array(where), self.texts, pa.nulls(self.n, pa.string())),
             None if self.not_numbers is None else self.not_numbers & where,
             None if self.deep is None else self.deep & where,
@@ -71,8 +83,11 @@ class _Place:
         """Return what either tells; no object tells both."""
         numbers = self.numbers or other.numbers
         if self.numbers is not None and other.numbers is not None:
-            values = np.where(self.numbers.told, self.numbers.values, other.numbers.values)
-            numbers = Numbers(values, self.numbers.told | other.numbers.told)
+            told, others = self.numbers.told, other.numbers
+            decimals = None
+            if self.numbers.decimals is not None and others.decimals is not None:
+                decimals = pc.if_else(pa.array(told), self.numbers.decimals, others.decimals)
+            numbers = Numbers(np.where(told, self.numbers.values, others.values), told | others.told, decimals)
         texts = self.texts if other.texts is None else other.texts
         if self.texts is not None and other.texts is not None:
             texts = pc.coalesce(self.texts, other.texts)
@@ -198,7 +213,8 @@ def _note(place: _Place, column: pa.Array, rows: Rows | None) -> None:
             summed = np.zeros(place.n, values.dtype)
             np.add.at(summed, rows, values)
             values = summed
-        place.numbers = Numbers(values, told)
+        exact = rows is None and pa.types.is_decimal(column.type)
+        place.numbers = Numbers(values, told, column if exact else None)
         return
     if rows is None and pa.types.is_string(column.type):
         place.texts = column

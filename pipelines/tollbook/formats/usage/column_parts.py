@@ -65,7 +65,7 @@ def told_costs(leaves: ColumnLeaves, flavour: Flavour, faults: Faults, rounded: 
             if currencies[row] is not None or numbers is None:
                 continue
             try:
-                amount, lost = read_cost(Decimal(str(numbers.values[row].item())), cost.name, cost.decimals)
+                amount, lost = read_cost(numbers.exact(row), cost.name, cost.decimals)
             except RejectedRecordError as wrong:
                 faults.note(np.arange(leaves.n) == row, wrong.reason, wrong.field, wrong.expected)
                 continue

@@ -211,6 +211,7 @@ class Overlay:
         withdrawals: What of it no longer holds.
         told: entry_id to what the file says of it, in one canonical text: what must never change.
         lines: entry_id to its line, from 1.
+        source: The file as it was read.
     """
 
     name: str
@@ -219,6 +220,7 @@ class Overlay:
     withdrawals: tuple[Withdrawal, ...]
     told: Mapping[str, str]
     lines: Mapping[str, int]
+    source: bytes = field(default=b"", repr=False)
 
     def known(self, known_at: datetime | None) -> list[Entry]:
         """Return the entries that hold by what was known at an instant; None for all that is known."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tollbook.errors import DocumentFault
-from tollbook.lake.log import sync_folder, write_synced
+from tollbook.lake.log import log_lock, sync_folder, write_synced
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.sources.compose import compose, missing
 from tollbook.rating.sources.entries import Overlay, PriceEntry
@@ -40,8 +40,8 @@ def load_overlay(source: Path, folder: Path, price_list: Catalogue, *, now: date
     """Check an overlay and put it into use in place of the one of its name.
 
     Args:
-        source: The file.
-        folder: Folder of the overlays in use.
+        source: The file. It is read once: what was checked is what is put into use.
+        folder: Folder of the overlays in use. Only one may be put there at a time; another waits.
         price_list: Prices without overlays.
         now: The time, with a time zone.
 
@@ -53,6 +53,11 @@ def load_overlay(source: Path, folder: Path, price_list: Catalogue, *, now: date
     refuse_unreadable(source)
     refuse_reference_data(source)
     overlay = read_overlay(source)
+    with log_lock(folder, wait=True):
+        return _put(overlay, folder, price_list, now)
+
+
+def _put(overlay: Overlay, folder: Path, price_list: Catalogue, now: datetime) -> LoadedOverlay:
     in_use = read_overlays(folder)
     before = next((each for each in in_use if each.name == overlay.name), None)
     others = [each for each in in_use if each.name != overlay.name]
@@ -61,9 +66,8 @@ def load_overlay(source: Path, folder: Path, price_list: Catalogue, *, now: date
     catalogue = compose(price_list, [*others, overlay])
     refuse([*_unanswered(compose(price_list, others), overlay, set(held))])
     path = folder / f"{overlay.name}.yml" if before is None else before.path
-    folder.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    write_synced(temporary, source.read_bytes())
+    write_synced(temporary, overlay.source)
     temporary.replace(path)
     sync_folder(folder)
     new = tuple(entry_id for entry_id in overlay.told if entry_id not in held)

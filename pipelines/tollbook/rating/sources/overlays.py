@@ -85,7 +85,10 @@ class _Reader:
             for place, body in enumerate(content.get("withdrawals", ()))
         ]
         refuse(self._faults)
-        return Overlay(self._name, self._document.path, tuple(entries), tuple(withdrawals), told, self._lines)
+        document = self._document
+        return Overlay(
+            self._name, document.path, tuple(entries), tuple(withdrawals), told, self._lines, document.source
+        )
 
     def _told(self, content: dict[str, Any]) -> dict[str, str]:
         told: dict[str, str] = {}

@@ -7,6 +7,7 @@ import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,16 @@ def test_a_slice_of_a_column_is_read_as_its_rows(table: UsageTable) -> None:
     assert not faults
     assert read.columns["audio_input_tokens"].to_pylist() == [4, 6, 8]
     assert read.columns["uncached_input_tokens"].to_pylist() == [8, 7, 6]
+
+
+def test_a_cost_in_decimals_keeps_every_digit(table: UsageTable) -> None:
+    """12345678.123456789012 as a float loses its last digits, though they were told exactly."""
+    told = Decimal("12345678.123456789012")
+    usage = {"prompt_tokens": 5, "completion_tokens": 1, "cost": told}
+    flavour = table.flavours["openrouter.chat"]
+    read = normalise_columns(pa.array([usage, {**usage, "cost": None}]), flavour, Faults.none(2))
+    assert read.columns["provider_cost"].to_pylist() == [told, None]
+    assert normalise(usage, flavour).fields["provider_cost"] == told
 
 
 def test_a_column_that_is_no_object_is_the_records_fault(table: UsageTable) -> None:

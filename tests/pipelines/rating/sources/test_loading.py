@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tollbook.errors import ReferenceDataError
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.prices import Price
+from tollbook.rating.sources import loading
+from tollbook.rating.sources.compose import compose
 from tollbook.rating.sources.loading import LoadedOverlay, load_overlay
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -40,10 +44,10 @@ def load(tmp_path: Path, text: str) -> LoadedOverlay:
 
 def refused(tmp_path: Path, text: str) -> list[str]:
     """Return why an overlay is not taken, after checking that what was in use still is."""
-    before = {path: path.read_bytes() for path in (tmp_path / "prices").glob("*")}
+    before = {path: path.read_bytes() for path in (tmp_path / "prices").glob("[!.]*")}
     with pytest.raises(ReferenceDataError) as caught:
         load(tmp_path, text)
-    assert {path: path.read_bytes() for path in (tmp_path / "prices").glob("*")} == before
+    assert {path: path.read_bytes() for path in (tmp_path / "prices").glob("[!.]*")} == before
     return [str(fault).removeprefix(f"{tmp_path}/new.yml:") for fault in caught.value.faults]
 
 
@@ -53,7 +57,7 @@ def test_an_overlay_is_put_into_use_under_its_name(tmp_path: Path) -> None:
     assert (first.path, first.new, first.notices) == (tmp_path / "prices" / "own.yml", ("june",), ())
     second = load(tmp_path, HEAD + JUNE + LATER)
     assert (second.new, second.version == first.version) == (("later",), False)
-    assert [path.name for path in (tmp_path / "prices").iterdir()] == ["own.yml"]
+    assert [path.name for path in (tmp_path / "prices").glob("[!.]*")] == ["own.yml"]
 
 
 def test_stale_prices_are_superseded_and_no_entry_in_use_is_ever_edited_or_dropped(tmp_path: Path) -> None:
@@ -90,7 +94,7 @@ def test_entries_that_contradict_another_overlay_are_refused(tmp_path: Path) -> 
         ReferenceDataError, match=r"new\.yml:4: .* p m, .* second:june and own:june .*prices/own\.yml:4"
     ):
         load(tmp_path, HEAD.replace("own", "second") + JUNE)
-    assert [path.name for path in (tmp_path / "prices").iterdir()] == ["own.yml"]
+    assert [path.name for path in (tmp_path / "prices").glob("[!.]*")] == ["own.yml"]
 
 
 def test_a_rate_that_loses_its_tier_is_told(tmp_path: Path) -> None:
@@ -102,3 +106,45 @@ def test_a_rate_that_loses_its_tier_is_told(tmp_path: Path) -> None:
             "above_input_tokens would tell them apart"
         ),
     )
+
+
+def test_an_overlay_that_waits_for_another_keeps_what_that_one_put_into_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two people load at once: the later one checked against what was there before, and dropped the earlier entries."""
+    (tmp_path / "one.yml").write_text(HEAD + JUNE)
+    (tmp_path / "two.yml").write_text(HEAD + LATER)
+    begun, outcomes = threading.Event(), []
+
+    def slow(*told: Any, **more: Any) -> Catalogue:
+        if not begun.is_set():
+            begun.set()
+            other.join(0.5)
+        return compose(*told, **more)
+
+    def load_other() -> None:
+        begun.wait()
+        try:
+            load_overlay(tmp_path / "two.yml", tmp_path / "prices", BASE, now=NOW)
+        except ReferenceDataError as refusal:
+            outcomes.append(refusal.message)
+
+    monkeypatch.setattr(loading, "compose", slow)
+    other = threading.Thread(target=load_other)
+    other.start()
+    load_overlay(tmp_path / "one.yml", tmp_path / "prices", BASE, now=NOW)
+    other.join()
+    assert [path.read_text() for path in (tmp_path / "prices").glob("*.yml")] == [HEAD + JUNE]
+    assert "june: expected every entry in use to stay" in outcomes[0]
+
+
+def test_what_was_checked_is_what_is_put_into_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file may be saved again between the check and the copy, with a price that nobody checked."""
+
+    def edited_meanwhile(*told: Any, **more: Any) -> Catalogue:
+        (tmp_path / "new.yml").write_text(HEAD + JUNE.replace("2.50", "-1"))
+        return compose(*told, **more)
+
+    monkeypatch.setattr(loading, "compose", edited_meanwhile)
+    loaded = load(tmp_path, HEAD + JUNE)
+    assert loaded.path.read_text() == HEAD + JUNE
