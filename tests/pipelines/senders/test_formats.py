@@ -71,10 +71,20 @@ def test_response_bodies_lose_their_content(tmp_path: Path) -> None:
     assert json.loads(records.values[0])["body"] == {"id": "c-1", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
 
 
-@pytest.mark.parametrize("name", ["cloudevents"])
-def test_lines_of_other_formats_go_as_they_are(tmp_path: Path, name: str) -> None:
+def test_payloads_of_litellm_lose_their_content(tmp_path: Path) -> None:
+    """A log of a proxy holds the messages; what is left reads as the callback would have sent it."""
+    payload = {"id": "chatcmpl-1", "model": "gpt-5", "prompt_tokens": 7, "response_cost": 0.1, "messages": [SECRET]}
+    content = json.dumps(payload | {"response": SECRET}).encode() + b"\n[]\n{"
+    records, _, refused, _ = records_of(tmp_path / "l.jsonl", content, "litellm")
+    assert refused == ["2: not_an_object", "3: invalid_json"]
+    assert SECRET.encode() not in records.values[0]
+    kept = json.loads(records.values[0])
+    assert (kept["id"], kept["prompt_tokens"], kept["response_cost"]) == ("chatcmpl-1", 7, 0.1)
+
+
+def test_lines_of_other_formats_go_as_they_are(tmp_path: Path) -> None:
     """What is no event becomes a dead letter of the meter."""
-    records, blanks, refused, _ = records_of(tmp_path / "e.jsonl", b'{"a": 1}\n\nnot json\n', name)
+    records, blanks, refused, _ = records_of(tmp_path / "e.jsonl", b'{"a": 1}\n\nnot json\n', "cloudevents")
     assert (records.values, blanks, refused) == ([b'{"a": 1}', b"not json"], 1, [])
 
 
