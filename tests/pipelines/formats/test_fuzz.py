@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -72,11 +73,11 @@ def mutated(draw: st.DrawFn, sample: bytes) -> bytes:
         if change == 0:
             del holder[path[-1]]
         elif change == 1 and isinstance(holder, list):
-            holder.append(holder[path[-1]])
+            holder.append(copy.deepcopy(holder[path[-1]]))
         elif change == 2 and isinstance(holder, dict):
             holder["renamed"] = holder.pop(path[-1])
         else:
-            holder[path[-1]] = draw(ODD)
+            holder[path[-1]] = copy.deepcopy(draw(ODD))
     return json.dumps(document).encode()
 
 

@@ -47,6 +47,7 @@ BUCKETS: Mapping[str, dict[str, int]] = {
 }
 IDS = {"anthropic": "msg_01XFDUDYJgAACzvnptvVoYEL", "openai": "chatcmpl-B9MHDbslfkBeAs8l4bebGdFOJ6PeG"}
 Conversation = Mapping[str, list[Any]]
+Sent = tuple[str, bytes, dict[str, bytes]]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_every_format_tells_the_same_event_at_the_same_cost(
         assert rated["list_cost_pico_usd"] == COSTS[call] * 10**12, record.format
 
 
-def _send(settings: Settings, sent: list[tuple[str, bytes, dict[str, bytes]]]) -> None:
+def _send(settings: Settings, sent: list[Sent]) -> None:
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers)
     for topic, value, headers in sent:
         producer.send(topic, value=value, headers=list(headers.items()))
@@ -102,7 +103,9 @@ def test_told_on_many_topics_the_conversation_counts_once(
     """A topic for each format, and all formats on one topic by header: two calls in the book, not twenty-six."""
     topics = {new_topic(partitions=1): name for name in FORMATS}
     topic_of = {name: topic for topic, name in topics.items()}
-    sent = [(topic_of[record.format], record.value, {}) for records in conversation.values() for record in records]
+    sent: list[Sent] = [
+        (topic_of[record.format], record.value, {}) for records in conversation.values() for record in records
+    ]
     by_header = [
         (topic_of["native"], record.value, {"tollbook-format": record.format.encode()})
         for records in conversation.values()
