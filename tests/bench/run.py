@@ -186,6 +186,28 @@ def rating_table(measured: dict[str, list[int]]) -> str:
     return "\n".join(lines)
 
 
+def measure_formats(rounds: int) -> str:
+    """Return what decoding alone takes, format by format, as a Markdown table: medians, ratios to the native format."""
+    measured: dict[str, list[int]] = {}
+    sizes: dict[str, int] = {}
+    for number in range(rounds):
+        found = last_json(run([sys.executable, str(HERE / "formats.py")]))["rows"]
+        say(f"round {number + 1}: formats: {found}")
+        for name, row in found.items():
+            measured.setdefault(name, []).append(row["events_per_cpu_s"])
+            sizes[name] = row["bytes"]
+    native = statistics.median(next(iter(measured.values())))
+    lines = [
+        "| decoding alone | bytes an event | events per CPU-second (median, range) | of native |",
+        "|---|---|---|---|",
+    ]
+    for name, speeds in measured.items():
+        middle = statistics.median(speeds)
+        among = f"{middle:,.0f} ({min(speeds):,} to {max(speeds):,})"
+        lines.append(f"| {name} | {sizes[name]:,} | {among} | {middle / native:.2f} |")
+    return "\n".join(lines)
+
+
 def table(rows: dict[str, list[dict[str, Any]]]) -> str:
     """Return the medians of all runs as a Markdown table, ratios to the first."""
     ours = statistics.median(run["events_per_cpu_s"] for run in next(iter(rows.values())))
@@ -214,7 +236,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-history", action="store_true", help="Leave out the builds after 30 and 300 days.")
     parser.add_argument("--rating-only", action="store_true", help="Measure rating alone, without a broker.")
+    parser.add_argument(
+        "--formats-only", action="store_true", help="Measure decoding alone, without peers or a broker."
+    )
     arguments = parser.parse_args()
+    formats = measure_formats(arguments.rounds) if not arguments.rating_only else ""
+    if arguments.formats_only:
+        print(formats)
+        return
     if not SHARED.is_dir():
         sys.exit(f"expected the peers and their workload at {SHARED}; without them there is nothing to measure beside")
     WORK.mkdir(exist_ok=True)
@@ -248,7 +277,7 @@ def main() -> None:
     finally:
         broker.down(say)
     print(table(measured))
-    print(f"\n{rating}")
+    print(f"\n{rating}\n\n{formats}")
     if not arguments.no_history:
         say("one more day of the warehouse after 30 and after 300 days of history")
         history = last_json(run([sys.executable, str(HERE / "history.py"), "--work", str(WORK)]))

@@ -112,7 +112,7 @@ def read_line(value: bytes, **options: Any) -> Line:
     except RejectedRecordError as error:
         if error.reason != "wrong_type":
             raise
-        told = _glimpse(value).type
+        told = read_typed(value, _glimpse, **options).type
         if not isinstance(told, str) or told in _CALLS:
             raise
         return Line(type=told)

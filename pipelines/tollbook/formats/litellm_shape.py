@@ -173,8 +173,14 @@ Keep = Callable[[Any], Any]
 
 
 def shape_of(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a `StandardLoggingPayload` has a place in the shape. The payload is not changed."""
-    kept: dict[str, Any] = _keep_of(LoggedCall)(payload) or {}
+    """Return what of a `StandardLoggingPayload` has a place in the shape. The payload is not changed.
+
+    Raises:
+        TypeError: It is no mapping.
+    """
+    kept: dict[str, Any] | None = _keep_of(LoggedCall)(payload)
+    if kept is None:
+        raise TypeError(f"expected a StandardLoggingPayload, got {type(payload).__name__}")
     return kept
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
@@ -200,7 +200,7 @@ def _counts(body: Body) -> dict[str, Any]:
 def _inner(raw: msgspec.Raw) -> Body | None:
     """Return an object inside a body as a body; None where it is something else, such as the answer's text."""
     try:
-        return cast("Body", _read_body(raw))
+        return _read_body(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 

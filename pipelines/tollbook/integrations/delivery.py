@@ -259,7 +259,7 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - whatever is wrong, records wait and it is tried again
             self._away(error)
             if producer is not None:
-                producer.close(timeout=0)
+                _close(producer, 0.0)
             return
         if self._told_away:
             _log.warning("tollbook: Kafka at %s answers again", servers)
@@ -287,5 +287,15 @@ class Delivery:
     def _disconnect(self, timeout_seconds: float) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with contextlib.suppress(Exception):
-                producer.close(timeout=timeout_seconds)
+            _close(producer, timeout_seconds)
+
+
+def _close(producer: Any, timeout_seconds: float) -> None:
+    """Close a producer, also one whose records cannot be delivered: there kafka-python 3.0.12 gives up and stays."""
+    from kafka.errors import KafkaError
+
+    try:
+        producer.close(timeout=timeout_seconds)
+    except KafkaError:
+        producer._sender.force_close()
+        producer._closed = True

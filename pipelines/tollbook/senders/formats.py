@@ -1,9 +1,9 @@
 """Records of every format but native, made of a file.
 
-A line is a record. Lines that hold content beside their counts (session files, response bodies) are cut to what their
-adapter reads before they leave, so prompts never reach Kafka; a line that cannot be read is not sent, for nobody can
-say what in it is content. OpenTelemetry exports in protobuf have no lines: such a file is one record, or, as the
-Collector's file exporter writes it, a run of messages with four bytes of length before each.
+A line is a record. Lines that hold content beside their counts (session files, response bodies, payloads of LiteLLM)
+are cut to what their adapter reads before they leave, so prompts never reach Kafka; a line that cannot be read is not
+sent, for nobody can say what in it is content. OpenTelemetry exports in protobuf have no lines: such a file is one
+record, or, as the Collector's file exporter writes it, a run of messages with four bytes of length before each.
 
 Source: opentelemetry-collector-contrib, fileexporter, `format: proto`, read 2026-11-25.
 """
@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from tollbook.errors import RejectedRecordError, TollbookError
+from tollbook.formats import litellm_shape
 from tollbook.formats.claude_code_lines import strip_line
 from tollbook.formats.provider_response import strip_response
+from tollbook.formats.typed_json import read_typed
 from tollbook.reference.dimensions import Dimensions
 from tollbook.senders.lines import BLOCK_BYTES, MAX_LINE_BYTES, Source, read_lines
 from tollbook.senders.native import key_of, timestamp_of
@@ -28,6 +30,7 @@ OnRefused = Callable[[int, RejectedRecordError], None]
 Stripped = tuple[bytes, bytes | None, int | None] | str
 """Value without content, key and time in milliseconds; or why a line tells of no call."""
 
+_decode = msgspec.json.Decoder().decode
 _LENGTH_BYTES = 4
 _OTLP = "otlp_"
 _FIRST_FIELD = b"\x0a"
@@ -65,7 +68,7 @@ def stripper(format_name: str, dimensions: Dimensions) -> Callable[[bytes], Stri
     """Return what takes the content out of a format's records, None for a format whose records have none."""
     if format_name == "claude_code":
         return lambda value: strip_session_line(value, dimensions)
-    return _strip_response if format_name == "provider_response" else None
+    return {"provider_response": _strip_response, "litellm": _strip_litellm}.get(format_name)
 
 
 def strip_session_line(value: bytes, dimensions: Dimensions, labels: dict[str, str] | None = None) -> Stripped:
@@ -85,6 +88,13 @@ def strip_session_line(value: bytes, dimensions: Dimensions, labels: dict[str, s
 def _strip_response(value: bytes) -> Stripped:
     kept, document = strip_response(value)
     return kept, key_of(document.task_id, document.event_id), timestamp_of(document.occurred_at)
+
+
+def _strip_litellm(value: bytes) -> Stripped:
+    payload = read_typed(value, _decode)
+    if not isinstance(payload, dict):
+        raise RejectedRecordError("not_an_object", None, "a JSON object", type(payload).__name__)
+    return litellm_shape.encode(litellm_shape.shape_of(payload)), None, None
 
 
 def _add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -72,11 +73,11 @@ def mutated(draw: st.DrawFn, sample: bytes) -> bytes:
         if change == 0:
             del holder[path[-1]]
         elif change == 1 and isinstance(holder, list):
-            holder.append(holder[path[-1]])
+            holder.append(copy.deepcopy(holder[path[-1]]))
         elif change == 2 and isinstance(holder, dict):
             holder["renamed"] = holder.pop(path[-1])
         else:
-            holder[path[-1]] = draw(ODD)
+            holder[path[-1]] = copy.deepcopy(draw(ODD))
     return json.dumps(document).encode()
 
 
@@ -203,3 +204,26 @@ def test_any_headers_add_up(records: list[tuple[bytes, dict[str, bytes] | None]]
     values = pa.array([value for value, _ in records], pa.binary())
     decoded = ROUTER.decode(values, "cloudevents", now=NOW, headers=[headers for _, headers in records])
     _assert_adds_up(decoded, len(records))
+
+
+FOUND = {
+    "an attribute without a name": (
+        "otlp_logs",
+        b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"attributes":[{"key":null,"value":{"stringValue":"%s"}}]}]}]}]}',
+    ),
+    "content in a field of a span that is none": (
+        "otlp_traces",
+        b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":7,"renamed":"%s","%s":1}]}]}]}',
+    ),
+    "half a surrogate pair in a line of no known type": ("claude_code", b'{"type":true,"uuid":"\\ud800","text":"%s"}'),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_once_stays_found(name: str, content: str) -> None:
+    """Each of these crashed a decoder or left content in a reject."""
+    form, value = FOUND[name]
+    decoded = _decode(form, [value.replace(b"%s", content.encode())])
+    _assert_adds_up(decoded, 1)
+    _assert_no_content(decoded, content)
+    assert len(decoded.rejected) == 1

@@ -371,6 +371,15 @@ def test_an_advisors_call_within_a_body_is_a_call_of_its_own() -> None:
     assert "call_id" not in advisor
 
 
+def test_a_body_whose_counts_are_wrong_is_rejected_with_the_calls_within_it() -> None:
+    """It is replayed as one; half of it told now would be told twice then."""
+    iterations = [{"type": "advisor_message", "input_tokens": 50, "output_tokens": 7}]
+    body = MESSAGE | {"usage": MESSAGE["usage"] | {"output_tokens": -1, "iterations": iterations}}
+    decoded = decode([wrapped(body, "anthropic")])
+    assert [each.error.reason for each in decoded.rejected] == ["out_of_range"]
+    assert decoded.events.num_rows == 0
+
+
 def test_an_e_mail_address_is_never_stored() -> None:
     """SHA-256 of ada@example.org begins with these digits."""
     opaque, person = events(wrapped(CHAT, principal_id="u-17"), wrapped(CHAT, principal_id="ada@example.org"))

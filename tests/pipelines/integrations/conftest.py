@@ -13,7 +13,7 @@ from tollbook.integrations.settings import DeliverySettings
 from tollbook.settings import Settings
 
 
-def read_topic(servers: str, topic: str) -> list[bytes]:
+def _read_topic(servers: str, topic: str) -> list[bytes]:
     """Return the values of all records of a topic, by partition and offset."""
     consumer = KafkaConsumer(bootstrap_servers=servers.split(","))
     try:
@@ -35,7 +35,13 @@ def topic_values(settings: Settings) -> Callable[[str], list[bytes]]:
     """Return a function from a topic's name to the values of its records."""
     assert settings.bootstrap_servers is not None
     servers = settings.bootstrap_servers
-    return lambda topic: read_topic(servers, topic)
+    return lambda topic: _read_topic(servers, topic)
+
+
+@pytest.fixture
+def read_topic() -> Callable[[str, str], list[bytes]]:
+    """Return a function from Kafka's servers and a topic's name to the values of its records."""
+    return _read_topic
 
 
 @pytest.fixture

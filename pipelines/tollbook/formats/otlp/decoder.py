@@ -16,7 +16,17 @@ from tollbook.contracts import Contract
 from tollbook.errors import RejectedRecordError
 from tollbook.formats import anthropic_spans, claude_code_telemetry, codex, openclaw, otel_genai
 from tollbook.formats.check import UTC_MICROSECONDS, Faults
-from tollbook.formats.decoder import SCRUBBED, UNPARSED, Decoder, Headers, Reading, Rows, Tellings, count_name
+from tollbook.formats.decoder import (
+    LABEL_LEFT_OUT,
+    SCRUBBED,
+    UNPARSED,
+    Decoder,
+    Headers,
+    Reading,
+    Rows,
+    Tellings,
+    count_name,
+)
 from tollbook.formats.fast_json import reading_type
 from tollbook.formats.otlp import wire_json, wire_protobuf
 from tollbook.formats.reasons import UNPARSED_REASONS
@@ -191,7 +201,9 @@ class OtlpDecoder(Decoder):
     def _finish(self, tellings: Tellings, reading: Reading, now: datetime) -> tuple[pa.RecordBatch, Rows, Rows]:
         if isinstance(tellings, OtlpTellings):
             labels, tellings.labels = tellings.labels, {}
-            self._dimensions.apply(tellings.told, labels, len(tellings.rows))
+            unfit = self._dimensions.apply(tellings.told, labels, len(tellings.rows))
+            if unfit is not None:
+                tellings.flags[LABEL_LEFT_OUT] = unfit
             for name, column in tellings.defaults.items():
                 told = tellings.told.get(name)
                 tellings.told[name] = column if told is None else pc.coalesce(told, column)

@@ -9,6 +9,7 @@ as numbers; names are taken too), read 2026-11-25.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final, Generic, TypeVar
 
@@ -21,6 +22,13 @@ from tollbook.formats.typed_json import read_typed
 Int64 = int | str
 _KINDS: Final = {"SPAN_KIND_INTERNAL": 1, "SPAN_KIND_SERVER": 2, "SPAN_KIND_CLIENT": 3, "SPAN_KIND_PRODUCER": 4}
 _STATUSES: Final = {"STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": 2}
+_PLAIN: Final = frozenset(
+    {"traceId", "spanId", "parentSpanId", "name", "version", "eventName", "kind", "code", "severityText", "schemaUrl"}
+    | {"startTimeUnixNano", "endTimeUnixNano", "timeUnixNano", "observedTimeUnixNano"}
+)
+"""Fields of texts that say what was called and when, not what was said."""
+
+_FIELD: Final = re.compile(r"[A-Za-z_]{1,64}")
 _NS: Final = 2**64
 _NOTHING: Final = msgspec.Raw(b"")
 T = TypeVar("T")
@@ -363,15 +371,23 @@ def _enum(told: Int64, names: dict[str, int]) -> int:
     return names.get(told, int(told) if told.isdecimal() else 0)
 
 
-def _without_texts(value: Any, wanted: Wanted) -> Any:
-    """Return a document with values of attributes only where they are asked for, and without bodies and messages."""
+def _without_texts(value: Any, wanted: Wanted, name: str = "") -> Any:
+    """Return a document with the attributes that are asked for, its numbers, and texts where OTLP has ids and times."""
     if isinstance(value, list):
-        return [_without_texts(each, wanted) for each in value]
+        return [_without_texts(each, wanted, name) for each in value]
+    if isinstance(value, str):
+        return value if name in _PLAIN and len(value) <= 128 else f"{len(value)} characters"
     if not isinstance(value, dict):
-        return value if not isinstance(value, str) or len(value) <= 128 else f"{len(value)} characters"
-    if isinstance(value.get("key"), str):
-        key = value["key"]
+        return value
+    if "key" in value or "value" in value:
+        key = value.get("key")
+        if not isinstance(key, str):
+            return {}
         asked = wanted.use_of(key) or key in wanted.resources
         return value if asked else {"key": key[:128]}
     left_out = {"body", "message", "events", "links", "metrics"}
-    return {name[:128]: _without_texts(each, wanted) for name, each in value.items() if name not in left_out}
+    return {
+        inner: _without_texts(each, wanted, inner)
+        for inner, each in value.items()
+        if inner not in left_out and _FIELD.fullmatch(inner)
+    }

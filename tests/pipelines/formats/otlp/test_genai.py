@@ -161,6 +161,17 @@ def test_pitfall_14_a_parent_that_sums_up_its_children_is_not_counted(
         assert decoded.ignored == {"rollup_span": 1}
 
 
+def test_pitfall_14_a_parent_is_not_counted_when_its_children_come_in_another_record(
+    recorder: Any, decode: Callable[..., Decoded]
+) -> None:
+    """An exporter sends a long-lived agent's span minutes after its calls, alone."""
+    alone = {name: value for name, value in CALL.items() if name != "gen_ai.response.id"}
+    recorder.span("invoke_agent", alone | {"gen_ai.operation.name": "invoke_agent"})
+    for value in recorder.exports():
+        decoded = decode(value)
+        assert (decoded.events.num_rows, decoded.rejected, decoded.ignored) == (0, [], {"rollup_span": 1})
+
+
 def test_pitfall_14_older_parents_without_an_operation_are_not_counted(
     recorder: Any, decode: Callable[..., Decoded]
 ) -> None:
