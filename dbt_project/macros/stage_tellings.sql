@@ -24,6 +24,7 @@ renamed as (
         coalesce(revision, 0) as revision,
         coalesce(action, 'record') as telling_action,
         action_reason,
+        coalesce(usage_basis, 'reported') as usage_basis,
         reporter,
 
         -- time

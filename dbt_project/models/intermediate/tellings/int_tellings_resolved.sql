@@ -68,11 +68,18 @@ tellings_in_question as (
 
 ),
 
+-- What a stream had told when it broke off, or a tool estimated, gives way to what the provider reported, whatever the
+-- revision: a session file's half an answer must not take the place of a gateway's whole one.
 tellings_with_content as (
 
     select
         tellings_in_question.*,
         files.commit_number,
+        case
+            when tellings_in_question.usage_basis = 'estimated' and tellings_in_question.telling_action = 'record'
+                then cast(tellings_in_question.revision as bigint)
+            else tellings_in_question.revision + {{ var('reported_rank') }}
+        end as telling_rank,
         hash(
             tellings_in_question.telling_action,
             tellings_in_question.provider,
@@ -122,9 +129,9 @@ tellings_compared as (
 
     select
         *,
-        max(revision) over (
+        max(telling_rank) over (
             partition by source, event_id, call_number
-        ) as highest_revision,
+        ) as highest_rank,
         row_number() over first_told as telling_number,
         first_value(content_hash) over first_told as accepted_content_hash,
         first_value(topic) over first_told as accepted_topic,
@@ -138,7 +145,7 @@ tellings_compared as (
     from calls_told
 
     window first_told as (
-        partition by source, event_id, call_number, revision
+        partition by source, event_id, call_number, telling_rank
         order by commit_number, topic, kafka_partition, kafka_offset, record_item
     )
 
@@ -177,7 +184,7 @@ select
     case
         when telling_number > 1 and content_hash = accepted_content_hash then 'duplicate'
         when telling_number > 1 then 'conflict'
-        when revision < highest_revision then 'superseded'
+        when telling_rank < highest_rank then 'superseded'
         when telling_action = 'void' then 'voided'
         else 'standing'
     end as telling_state
