@@ -157,13 +157,18 @@ def _check_time(each: Field, column: pa.StringArray, faults: Faults, now: dateti
         if times.null_count == len(times):
             return times
     latest = now + MAX_AHEAD
-    found = pc.min_max(times).as_py()
-    if found["min"] < EARLIEST or found["max"] > latest:
+    # As numbers, since Arrow knows years that Python does not.
+    found = pc.min_max(times.cast(pa.int64())).as_py()
+    if found["min"] < _microseconds(EARLIEST) or found["max"] > _microseconds(latest):
         early = pc.less(times, pa.scalar(EARLIEST, UTC_MICROSECONDS))
         ahead = pc.greater(times, pa.scalar(latest, UTC_MICROSECONDS))
         limits = f"from {EARLIEST:%Y-%m-%d} to a day after {now:%Y-%m-%dT%H:%M:%SZ}"
         faults.note(pc.or_(early, ahead), "time_out_of_range", each.name, limits)
     return times
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(pa.scalar(moment, UTC_MICROSECONDS).value)
 
 
 def _times_one_by_one(column: pa.StringArray) -> pa.Array:

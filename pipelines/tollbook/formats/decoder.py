@@ -301,9 +301,17 @@ def count_name(counts: dict[str, int], name: str, times: int) -> None:
         counts[short] = counts.get(short, 0) + times
 
 
+def value_at(column: pa.Array, index: int) -> Any:
+    """Return what a column holds, for people; a time beyond the years that Python has as its number."""
+    try:
+        return column[index].as_py()
+    except (OverflowError, ValueError):
+        return column[index].value
+
+
 def _as_error(fault: Fault, told: Mapping[str, pa.Array], index: int) -> RejectedRecordError:
     column = told.get(fault.field) if fault.field else None
-    got: Any = column[index].as_py() if column is not None else None
+    got: Any = value_at(column, index) if column is not None else None
     if got is None:
         shown = "nothing" if column is not None or fault.reason == "missing_field" else "another value"
     elif isinstance(got, str):

@@ -14,7 +14,7 @@ Ignored: `no_model_call`, a call of files, batches, tools and the like without u
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -36,6 +36,9 @@ NO_MODEL_CALL: Final = "no_model_call"
 FLAVOUR: Final = "litellm.usage"
 _CURRENCY: Final = "USD"
 _COST: Final = pa.decimal128(38, 12)
+_PICO: Final = Decimal("1e-12")
+_ORDINARY_LEAST: Final = Decimal("1e-9")
+_ORDINARY_MOST: Final = Decimal(10_000)
 _TAGS: Final = pa.map_(pa.string(), pa.string())
 _MICROSECONDS: Final = 1_000_000
 _FARTHEST_SECONDS: Final = 9e12
@@ -283,17 +286,25 @@ def _costs(
     for index, (call, text) in enumerate(zip(calls, texts, strict=True)):
         cost = words.cost_of(call, told_usage=text is not None)
         if cost is not None:
-            try:
-                cost, rounded[index] = read_cost(cost, "response_cost", 0)
-            except RejectedRecordError as error:
-                faults.note(np.arange(len(calls)) == index, error.reason, error.field, error.expected)
-                cost = None
+            if _ORDINARY_LEAST < cost < _ORDINARY_MOST:
+                exact, cost = cost, cost.quantize(_PICO, ROUND_HALF_EVEN)
+                rounded[index] = exact != cost
+            else:
+                cost, rounded[index] = _uncommon_cost(cost, index, faults)
         amounts.append(cost)
     currencies = [None if cost is None else _CURRENCY for cost in amounts]
     return {
         "provider_cost": pa.array(amounts, _COST),
         "provider_cost_currency": pa.array(currencies, pa.string()),
     }, rounded
+
+
+def _uncommon_cost(cost: Decimal, index: int, faults: Faults) -> tuple[Decimal | None, bool]:
+    try:
+        return read_cost(cost, "response_cost", 0)
+    except RejectedRecordError as error:
+        faults.note(np.arange(len(faults.first)) == index, error.reason, error.field, error.expected)
+        return None, False
 
 
 def _regions(calls: list[LoggedCall], told: pa.Array | None) -> pa.Array:

@@ -208,7 +208,9 @@ def tags_of(told: list[Any] | None) -> tuple[dict[str, str], int]:
     """
     tags: dict[str, str] = {}
     left_out = 0
-    for each in told or ():
+    if not told:
+        return tags, left_out
+    for each in told:
         name, value = _split(each) if isinstance(each, str) else ("", "")
         if not name or len(name) > MAX_TAG_NAME or len(value) > MAX_TAG:
             left_out += 1

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from tollbook.contracts import Contract
 from tollbook.errors import RejectedRecordError
-from tollbook.formats.decoder import SCRUBBED, UNPARSED, Decoder, Headers, Reading, Rows, Tellings
+from tollbook.formats.decoder import SCRUBBED, UNPARSED, Decoder, Headers, Reading, Rows, Tellings, value_at
 from tollbook.formats.strict_json import MAX_RECORD_BYTES
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -129,7 +129,7 @@ def reject_told(tellings: Tellings, index: int, error: RejectedRecordError, read
 
 def told_of(tellings: Tellings, index: int) -> dict[str, Any]:
     """Return the fields that one telling tells."""
-    told = {name: column[index].as_py() for name, column in tellings.told.items()}
+    told = {name: value_at(column, index) for name, column in tellings.told.items()}
     return {name: value for name, value in told.items() if value is not None}
 
 

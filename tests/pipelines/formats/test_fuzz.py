@@ -215,6 +215,10 @@ FOUND = {
         "otlp_traces",
         b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":7,"renamed":"%s","%s":1}]}]}]}',
     ),
+    "a time beyond all years": (
+        "litellm",
+        b'{"id":"a","custom_llm_provider":"p","model":"m","startTime":1,"endTime":1e300,"prompt_tokens":1,"x":"%s"}',
+    ),
     "half a surrogate pair in a line of no known type": ("claude_code", b'{"type":true,"uuid":"\\ud800","text":"%s"}'),
 }
 
