@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import os
@@ -30,6 +31,12 @@ from tollbook.formats.decoder import Decoded
 from tollbook.formats.litellm import LiteLlmDecoder
 from tollbook.formats.litellm_shape import encode, shape_of
 from tollbook.integrations.litellm import told_of
+
+# LiteLLM keeps its clients and event loops until they are collected; `log` sees to it that this is here.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"),
+]
 
 NOW = datetime(2100, 1, 1, tzinfo=UTC)
 SECRET = "words that nobody may read"
@@ -189,6 +196,7 @@ def log() -> Iterator[_Log]:
     ):
         setattr(litellm, name, [])
     litellm.cache = None
+    gc.collect()
 
 
 def _decode(*payloads: Any) -> Decoded:
