@@ -7,7 +7,7 @@ import hashlib
 import json
 import tracemalloc
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -90,7 +90,7 @@ def test_a_topic_of_an_unknown_format_is_misuse() -> None:
         _decode((_native("a"), None), topic_format="nativ")
 
 
-PACKED = {
+PACKED: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "zstd": lambda value: zstandard.ZstdCompressor().compress(value),
     "zstd without its size": lambda value: b"".join(

@@ -6,7 +6,7 @@ import random
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,7 +107,8 @@ def test_a_price_that_was_edited_or_dropped_changes_no_charge_of_usage_before(de
     Half off the input beyond 6 USD stays out of reach, though now 10.00 would be beyond it; where the price is gone the
     promise of 40 USD for input is still short by 35.
     """
-    reach, june = Reach(rate_keys=frozenset({"input_tokens"})), {"valid_to": date(2026, 7, 1)}
+    reach = Reach(rate_keys=frozenset({"input_tokens"}))
+    june: dict[str, Any] = {"valid_to": date(2026, 7, 1)}
     half = VolumeTiers(SPEND, WHOLE_VOLUME, (Step(Fraction(0)), Step(Fraction(6), share=Fraction(1, 2))))
     promise = SpendCommitment(Fraction(40), "billing_period", ())
     spend = desk.contract(desk.term(half, "tiers", reach, **june), desk.term(promise, "promise", reach, **june))

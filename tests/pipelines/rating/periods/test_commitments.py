@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -199,7 +199,7 @@ def test_a_term_for_some_models_leaves_others_alone(desk: Desk) -> None:
 
 def test_a_promise_until_9999_stops_no_build(desk: Desk) -> None:
     """10 % off beyond 0.001 USD over a term without end: June and July spend 0.001 each, so July is 0.0001 cheaper."""
-    forever = {"valid_to": date(9999, 12, 31)}
+    forever: dict[str, Any] = {"valid_to": date(9999, 12, 31)}
     body = promise("10", TERM, Step(Fraction(0)), Step(Fraction("0.001"), share=Fraction(1, 10)))
     agreed = desk.contract(desk.term(body, **forever), **forever)
     days = [desk.usage(f"2026-0{month}-05", input=1000) for month in (6, 7)]

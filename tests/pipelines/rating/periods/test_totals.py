@@ -38,7 +38,7 @@ def read(agreed: Contract, *rows: dict[str, Any], catalogue: Catalogue = CATALOG
     return usage_of(agreed, totals, book, {rows[0]["catalogue_version"]: ChargedPrices.of(book)})
 
 
-def parts(usage: Usage) -> list[tuple[str | None, int, Any]]:
+def parts(usage: Usage) -> list[tuple[str | None, Any, Any]]:
     """Return rate key, tokens and what is left to pay of each part."""
     return sorted(((part.rate_key, part.tokens, part.payable) for part in usage.parts), key=str)
 
