@@ -43,6 +43,10 @@ INFERENCE: Final = frozenset(
     {"chat", "text_completion", "generate_content", "embeddings", "rerank", "completion", "responses", "embedding"}
     | {"image_generation", "speech", "transcription", "translation", "moderation", "realtime", "message"}
 )
+ROLL_UPS: Final = frozenset(
+    {"create_agent", "invoke_agent", "invoke_workflow", "execute_tool", "agent", "workflow", "task", "tool"}
+)
+"""Operations whose spans add up what their children tell, even where they repeat the last answer's id."""
 
 _PROVIDERS: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.system")
 _TIERS: Final = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
@@ -63,9 +67,9 @@ def ignored(item: Item) -> str | None:
     operation = operation_of(item)
     if operation in INFERENCE:
         return None
-    if RESPONSE_ID in told:
-        return None
     has_usage = any(name.startswith(_USAGE) for name in item.usage)
+    if RESPONSE_ID in told and operation not in ROLL_UPS:
+        return None
     if operation is not None:
         return "rollup_span" if has_usage else "no_model_call"
     if not has_usage:

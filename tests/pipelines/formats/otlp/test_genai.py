@@ -172,6 +172,16 @@ def test_pitfall_14_a_parent_is_not_counted_when_its_children_come_in_another_re
         assert (decoded.events.num_rows, decoded.rejected, decoded.ignored) == (0, [], {"rollup_span": 1})
 
 
+def test_pitfall_14_a_parent_that_repeats_the_last_answers_id_is_not_counted(
+    recorder: Any, decode: Callable[..., Decoded]
+) -> None:
+    """Its sum under the answer's own id would stand in conflict with the answer, or take its place."""
+    recorder.span("invoke_agent", CALL | {"gen_ai.operation.name": "invoke_agent"}, kind=SpanKind.CLIENT)
+    for value in recorder.exports():
+        decoded = decode(value)
+        assert (decoded.events.num_rows, decoded.rejected, decoded.ignored) == (0, [], {"rollup_span": 1})
+
+
 def test_pitfall_14_older_parents_without_an_operation_are_not_counted(
     recorder: Any, decode: Callable[..., Decoded]
 ) -> None:
