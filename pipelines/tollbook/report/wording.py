@@ -26,6 +26,8 @@ HAND_OVERS = {
     "calls_to_task_days": "Calls → task days",
     "task_days_to_tasks": "Task days → tasks",
     "calls_to_usage_daily": "Calls → daily usage",
+    "calls_to_account_days": "Calls → days by account",
+    "charge_log_to_charges": "Charges → their table",
     "calls_to_cost_basis_daily": "Calls → cost by basis",
     "calls_to_chargeback_by_team": "Calls → chargeback by team",
     "calls_to_chargeback_by_workflow": "Calls → chargeback by workflow",

@@ -15,12 +15,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tollbook.contracts import shipped_folder
 from tollbook.errors import BuildFailedError
 from tollbook.warehouse.lock import Tell
 from tollbook.warehouse.state import WarehouseFolder
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+# Path, time of the last change in nanoseconds and size of each file of the project.
+ProjectState = tuple[tuple[str, int, int], ...]
 
 WAREHOUSE_VARIABLE = "TOLLBOOK_WAREHOUSE"
 """Read by the project's profiles.yml: the folder of the warehouse."""
@@ -34,6 +40,7 @@ _DIGESTED = (
     "models/**/*.yml",
     "models/**/*.md",
 )
+_PARSED: Final[dict[ProjectState, bytes]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +97,12 @@ def run_dbt(folder: WarehouseFolder, arguments: Sequence[str], *, tell: Tell | N
     if (folder.target / "manifest.json").exists() and "--full-refresh" not in arguments:
         options.append("--no-write-json")  # the project is that of the last full refresh, and writing takes 0.7 s
     callbacks = [] if tell is None else [_listener(tell)]
+    manifest = _remembered_manifest(folder, write="--no-write-json" not in options)
     with _environment({WAREHOUSE_VARIABLE: str(folder.root)}):
         try:
-            result = dbtRunner(callbacks=callbacks).invoke([*arguments, *options])
+            result = dbtRunner(manifest=manifest, callbacks=callbacks).invoke([*arguments, *options])
+            if result.exception is None:
+                _remember_manifest(folder)
         finally:
             DuckDBConnectionManager.close_all_connections()
             gc.collect()  # a cursor that an error keeps alive would keep the file's lock
@@ -120,6 +130,36 @@ def descriptions(folder: WarehouseFolder) -> dict[tuple[str, str], tuple[str, di
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model"
     }
+
+
+def _remembered_manifest(folder: WarehouseFolder, *, write: bool) -> Manifest | None:
+    """Return the project as this process parsed it before, for whatever warehouse; None when it must be parsed.
+
+    Parsing is most of a small build, and dbt itself parses again for each warehouse, whose folder is in its profile.
+    """
+    from dbt.contracts.graph.manifest import Manifest
+
+    packed = _PARSED.get(_project_state())
+    if packed is None:
+        return None
+    manifest: Manifest = Manifest.from_msgpack(packed)
+    if write:
+        folder.target.mkdir(parents=True, exist_ok=True)
+        manifest.write(str(folder.target / "manifest.json"))
+    return manifest
+
+
+def _remember_manifest(folder: WarehouseFolder) -> None:
+    state, parsed = _project_state(), folder.target / "partial_parse.msgpack"
+    if state not in _PARSED and parsed.exists():
+        _PARSED.clear()
+        _PARSED[state] = parsed.read_bytes()
+
+
+def _project_state() -> ProjectState:
+    folder = project_folder()
+    states = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file())
+    return tuple((str(path), state.st_mtime_ns, state.st_size) for path, state in states)
 
 
 def _listener(tell: Tell) -> Any:

@@ -36,7 +36,8 @@ class FakeClosedPeriods:
 
     def charged_tellings(self, _event_date: date) -> pa.Table:
         """Return the places that were charged."""
-        rows = [{"topic": "llm.usage", "partition": partition, "offset": offset} for partition, offset in self._charged]
+        places = [dict(zip(("partition", "offset"), each, strict=True)) for each in self._charged]
+        rows = [{"topic": "llm.usage", **place, "record_item": 0} for place in places]
         return pa.Table.from_pylist(rows, schema=PLACE_SCHEMA)
 
     def open_period(self) -> BillingPeriod:

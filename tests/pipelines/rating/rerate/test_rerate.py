@@ -193,7 +193,7 @@ def test_overlay_has_the_shape_of_its_contract_and_of_the_usage(usage: StoredUsa
     file.close()
     for name in COST_COLUMNS:
         assert shape.field(name).type == usage_record_schema().field(name).type, name
-    assert shape.names == ["topic", "partition", "offset", *COST_COLUMNS, "rating_sequence"]
+    assert shape.names == ["topic", "partition", "offset", "record_item", *COST_COLUMNS, "rating_sequence"]
 
 
 def test_large_date_is_read_in_parts(usage: StoredUsage) -> None:
