@@ -34,6 +34,7 @@ TOPICS = {"llm.usage": "the peers' fields", "llm.usage.every_field": "every fiel
 NOT_KEPT_BY_PEERS = ("trace_id", "request_id", "streamed", "tags.sdk")
 PEER_PACKAGES = ("duckdb>=2", "pyarrow", "numpy", "confluent-kafka")
 PER_EVENT_SAMPLE = 20_000
+PARTS = ("meter", "rating", "formats", "history")
 PRICING_PACKAGES = ("litellm", "tokencost", "genai-prices", "orjson")
 PRICING_SAMPLES = {"tokencost": 200_000, "genai_prices": 20_000, "litellm": 20_000}
 """Library to the events it prices, one at a time: about a second of work."""
@@ -228,32 +229,8 @@ def table(rows: dict[str, list[dict[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--no-history", action="store_true", help="Leave out the builds after 30 and 300 days.")
-    parser.add_argument("--rating-only", action="store_true", help="Measure rating alone, without a broker.")
-    parser.add_argument(
-        "--formats-only", action="store_true", help="Measure decoding alone, without peers or a broker."
-    )
-    arguments = parser.parse_args()
-    formats = measure_formats(arguments.rounds) if not arguments.rating_only else ""
-    if arguments.formats_only:
-        print(formats)
-        return
-    if not SHARED.is_dir():
-        sys.exit(f"expected the peers and their workload at {SHARED}; without them there is nothing to measure beside")
-    WORK.mkdir(exist_ok=True)
-    python = make_peer_environment("peers-venv", PEER_PACKAGES)
-    workload = make_workload(python, arguments.events, arguments.seed)
-    pricing = make_peer_environment("pricing-venv", PRICING_PACKAGES)
-    rating = rating_table(measure_rating(pricing, workload, arguments.rounds))
-    if arguments.rating_only:
-        print(rating)
-        return
+def measure_meter(workload: Path, python: Path, rounds: int) -> str:
+    """Return the meter beside the other engines, run in turn on one broker, as a Markdown table."""
     shutil.rmtree(WORK / "home", ignore_errors=True)
     broker = Broker(Settings(home=WORK / "home"))
     status = broker.up(say)
@@ -270,21 +247,48 @@ def main() -> None:
             "Beam, an event an element": lambda: measure_per_event(settings, workload),
         }
         measured: dict[str, list[dict[str, Any]]] = {name: [] for name in runs}
-        for number in range(arguments.rounds):
+        for number in range(rounds):
             for name, measure in runs.items():
                 measured[name].append(measure())
                 say(f"round {number + 1}: {name}: {measured[name][-1]}")
     finally:
         broker.down(say)
-    print(table(measured))
-    print(f"\n{rating}\n\n{formats}")
-    if not arguments.no_history:
-        say("one more day of the warehouse after 30 and after 300 days of history")
-        history = last_json(run([sys.executable, str(HERE / "history.py"), "--work", str(WORK)]))
-        print("\n| days of history | CPU seconds of one more day's build (median) |\n|---|---|")
-        for days, seconds in history["cpu_seconds_by_days"].items():
-            print(f"| {days} | {seconds:.2f} |")
-        print(f"\nratio {history['ratio']}")
+    return table(measured)
+
+
+def measure_history() -> str:
+    """Return what one more day's build costs after 30 and after 300 days, as a Markdown table."""
+    say("one more day of the warehouse after 30 and after 300 days of history")
+    history = last_json(run([sys.executable, str(HERE / "history.py"), "--work", str(WORK)]))
+    rows = [f"| {days} | {seconds:.2f} |" for days, seconds in history["cpu_seconds_by_days"].items()]
+    head = ["| days of history | CPU seconds of one more day's build (median) |", "|---|---|"]
+    return "\n".join([*head, *rows, "", f"ratio {history['ratio']}"])
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=PARTS, action="append", help="Measure this part; may be given again.")
+    arguments = parser.parse_args()
+    parts = arguments.only or PARTS
+    if set(parts) & {"meter", "rating"} and not SHARED.is_dir():
+        sys.exit(f"expected the peers and their workload at {SHARED}; without them there is nothing to measure beside")
+    WORK.mkdir(exist_ok=True)
+    if set(parts) & {"meter", "rating"}:
+        python = make_peer_environment("peers-venv", PEER_PACKAGES)
+        workload = make_workload(python, arguments.events, arguments.seed)
+    if "meter" in parts:
+        print(measure_meter(workload, python, arguments.rounds), flush=True)
+    if "rating" in parts:
+        pricing = make_peer_environment("pricing-venv", PRICING_PACKAGES)
+        print(f"\n{rating_table(measure_rating(pricing, workload, arguments.rounds))}", flush=True)
+    if "formats" in parts:
+        print(f"\n{measure_formats(arguments.rounds)}", flush=True)
+    if "history" in parts:
+        print(f"\n{measure_history()}")
 
 
 if __name__ == "__main__":
