@@ -193,8 +193,8 @@ class Decoder(ABC):
         finished: list[tuple[pa.RecordBatch, Rows, Rows]] = []
         for start in range(0, len(values), BLOCK_RECORDS):
             block = values.slice(start, BLOCK_RECORDS)
-            told = None if headers is None else headers[start : start + BLOCK_RECORDS]
-            for tellings in self._read(block, start, reading, told):
+            own = None if headers is None else headers[start : start + BLOCK_RECORDS]
+            for tellings in self._read(block, start, reading, own):
                 reading.seen[tellings.rows] = True
                 if headers is not None:
                     add_header_labels(tellings, headers, self._dimensions.wanted("header"))
@@ -205,8 +205,10 @@ class Decoder(ABC):
         events, rows, items = in_record_order(finished, self.schema)
         rejected = sorted(reading.rejected, key=lambda each: (each.row, each.record_item or 0))
         self._expect_places_once(rows, items, rejected)
-        told_or_rejected = np.unique(np.concatenate([rows, np.array([each.row for each in rejected], np.int64)]))
-        silent = len(values) - len(told_or_rejected)
+        told = np.zeros(len(values), bool)
+        told[rows] = True
+        told[[each.row for each in rejected]] = True
+        silent = len(values) - int(told.sum())
         return Decoded(events, rows, items, rejected, silent, reading.unknown, reading.ignored)
 
     @abstractmethod
