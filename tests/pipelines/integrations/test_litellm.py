@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -176,6 +178,10 @@ def own_broker(tmp_path: Path) -> Iterator[tuple[Broker, Settings]]:
     ensure_topics(settings, [TOPIC])
     yield broker, Settings(home=settings.home, bootstrap_servers=status.bootstrap_servers)
     broker.down(lambda _message: None)
+    # kafka-python leaves the sockets of refused connections to the collector, which would find them in another test.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def test_a_broker_that_goes_away_and_comes_back_costs_nothing_and_nobody_waits(
@@ -189,12 +195,12 @@ def test_a_broker_that_goes_away_and_comes_back_costs_nothing_and_nobody_waits(
     broker, settings = own_broker
     assert settings.bootstrap_servers is not None
     logger = tell(delivery_settings(settings.bootstrap_servers))
-    taken: list[Any] = []
+    taken: list[int] = []
     put = logger._take
 
     def counted(kwargs: Any) -> None:
         put(kwargs)
-        taken.append(kwargs)
+        taken.append(len(taken))
 
     monkeypatch.setattr(logger, "_take", counted)
     asked: list[str] = []
