@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -83,9 +84,9 @@ class OtlpDecoder(Decoder):
             sampling.ATTRIBUTES.union(self._dimensions.wanted("resource"), *(each.resources for each in DIALECTS)),
         )
 
+    @abstractmethod
     def _read_protobuf(self, value: bytes, row: int) -> tuple[list[Item], int]:
         """Return the items of an export in protobuf and the number of metrics in it."""
-        raise NotImplementedError
 
     def _read(
         self, values: pa.BinaryArray, start: int, reading: Reading, _headers: Headers | None
