@@ -104,6 +104,11 @@ class Settings:
         return self.reference / "dimensions.yml"
 
     @property
+    def billing_calendar(self) -> Path:
+        """The billing calendar in use: by which time zone's months the organisation bills."""
+        return self.reference / "billing_calendar.yml"
+
+    @property
     def cost_policy(self) -> Path:
         """The cost policy in use: whose figure is charged."""
         return self.reference / "cost_policy.yml"

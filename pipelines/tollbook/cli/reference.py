@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 ReferenceFile = Annotated[
     Path,
     typer.Argument(
-        help="Owner or dimension rules, a contract, exchange rates or a cost policy: YAML by "
+        help="Owner or dimension rules, a contract, exchange rates, a cost policy or the billing calendar: YAML by "
         "schemas/documents/<kind>.schema.json."
     ),
 ]
@@ -24,7 +24,9 @@ ReferenceFile = Annotated[
 def register(parent: typer.Typer) -> None:
     """Add the commands to the command line."""
     parent.add_typer(
-        app, name="reference", help="Owners, dimensions, contracts, exchange rates and cost policy, as files."
+        app,
+        name="reference",
+        help="Owners, dimensions, contracts, exchange rates, cost policy and billing calendar, as files.",
     )
 
 

@@ -12,6 +12,7 @@ _REFERENCE_KINDS: Final = {
     "contract": "a contract",
     "exchange_rates": "exchange rates",
     "cost_policy": "a cost policy",
+    "billing_calendar": "a billing calendar",
     "order": "owner rules",
 }
 

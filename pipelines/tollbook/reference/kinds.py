@@ -12,18 +12,22 @@ from tollbook.errors import ReferenceDataError
 from tollbook.lake.log import sync_folder, write_synced
 from tollbook.rating.book import PriceBook
 from tollbook.rating.contract_terms import Contract
+from tollbook.rating.periods.calendar import BillingCalendar
 from tollbook.rating.sources.contract_documents import read_contract
 from tollbook.rating.sources.contracts import load_contract
 from tollbook.rating.sources.exchange import read_exchange_rates
 from tollbook.rating.sources.policy import read_cost_policy
+from tollbook.reference.billing_calendar import billing_calendar, read_billing_calendar
 from tollbook.reference.dimensions import read_dimensions
 from tollbook.reference.documents import read_yaml
 from tollbook.reference.owners import read_owners
 from tollbook.settings import Settings
 
-OWNERS, CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS = (
-    *("owners", "contract", "exchange_rates", "cost_policy", "dimensions"),
+OWNERS, CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS, BILLING_CALENDAR = (
+    *("owners", "contract", "exchange_rates", "cost_policy", "dimensions", "billing_calendar"),
 )
+_NAMED: Final = (CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS, BILLING_CALENDAR)
+"""Kinds that are known by a key of their own."""
 _OVERLAY: Final = "price_overlay"
 
 
@@ -33,7 +37,7 @@ class ReferenceFile:
 
     Attributes:
         path: Where it lies.
-        kind: `owners`, `contract`, `exchange_rates`, `cost_policy` or `dimensions`.
+        kind: `owners`, `contract`, `exchange_rates`, `cost_policy`, `dimensions` or `billing_calendar`.
         holds: What it holds, in words.
         facts: The same for JSON.
         notices: What its author may not have meant.
@@ -62,8 +66,8 @@ def check_file(path: Path) -> ReferenceFile:
 def load_file(path: Path, settings: Settings, *, now: datetime | None = None) -> ReferenceFile:
     """Check a reference file beside those in use and put it into use, whole or not at all.
 
-    Owner rules, exchange rates, the cost policy and dimension rules take the place of the file in use; a contract
-    stands beside others, and supersedes what was known of it before.
+    Owner rules, exchange rates, the cost policy, dimension rules and the billing calendar take the place of the file in
+    use; a contract stands beside others, and supersedes what was known of it before.
 
     Args:
         path: The file.
@@ -83,14 +87,20 @@ def load_file(path: Path, settings: Settings, *, now: datetime | None = None) ->
         EXCHANGE_RATES: settings.exchange_rates,
         COST_POLICY: settings.cost_policy,
         DIMENSIONS: settings.dimensions,
+        BILLING_CALENDAR: settings.billing_calendar,
     }
     target = targets[kind]
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.tmp")
     write_synced(temporary, path.read_bytes())
+    before = _calendar_in_use(settings)
     temporary.replace(target)
     sync_folder(target.parent)
-    notices = tuple(_without_exchange_rate(PriceBook.load(settings))) if kind == EXCHANGE_RATES else ()
+    notices: tuple[str, ...] = ()
+    if kind == EXCHANGE_RATES:
+        notices = tuple(_without_exchange_rate(PriceBook.load(settings)))
+    elif kind == BILLING_CALENDAR and before != read_billing_calendar(target):
+        notices = ("calls move between billing periods: the next `tollbook warehouse build` makes every date anew",)
     return replace(checked, path=target, notices=notices)
 
 
@@ -99,7 +109,15 @@ def _kind_of(path: Path) -> str:
     keys = set(content) if isinstance(content, dict) else set()
     if _OVERLAY in keys:
         raise ReferenceDataError(f"expected reference data at {path}, got a price overlay: use `tollbook prices load`")
-    return next((kind for kind in (CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS) if kind in keys), OWNERS)
+    return next((kind for kind in _NAMED if kind in keys), OWNERS)
+
+
+def _calendar_in_use(settings: Settings) -> BillingCalendar | None:
+    """Return the billing calendar in use, None for a file with a fault: one without takes its place."""
+    try:
+        return billing_calendar(settings)
+    except ReferenceDataError:
+        return None
 
 
 def _without_exchange_rate(book: PriceBook) -> Iterator[str]:
@@ -158,10 +176,17 @@ def _check_dimensions(path: Path) -> ReferenceFile:
     return ReferenceFile(path, DIMENSIONS, f"{words}, version {dimensions.version}", facts)
 
 
+def _check_billing_calendar(path: Path) -> ReferenceFile:
+    calendar = read_billing_calendar(path)
+    facts = {"time_zone": calendar.time_zone, "version": calendar.version}
+    return ReferenceFile(path, BILLING_CALENDAR, f"billing periods as months in {calendar.time_zone}", facts)
+
+
 _CHECKS: Final[dict[str, Callable[[Path], ReferenceFile]]] = {
     OWNERS: _check_owners,
     CONTRACT: _check_contract,
     EXCHANGE_RATES: _check_exchange_rates,
     COST_POLICY: _check_cost_policy,
     DIMENSIONS: _check_dimensions,
+    BILLING_CALENDAR: _check_billing_calendar,
 }

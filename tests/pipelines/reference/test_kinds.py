@@ -13,6 +13,7 @@ from tollbook.contracts import shipped_folder
 from tollbook.errors import ReferenceDataError
 from tollbook.rating.book import PriceBook
 from tollbook.rating.sources.contracts import read_contracts
+from tollbook.reference.billing_calendar import billing_calendar
 from tollbook.reference.kinds import check_file, load_file
 from tollbook.settings import Settings
 
@@ -194,3 +195,50 @@ def test_one_is_not_told_as_many(tmp_path: Path) -> None:
     (tmp_path / "rates.yml").write_text(RATE)
     assert ", 1 term, version" in check_file(tmp_path / "euro.yml").holds
     assert check_file(tmp_path / "rates.yml").holds.startswith("1 exchange rate, version")
+
+
+def test_the_billing_calendar_is_loaded_and_says_what_follows(tmp_path: Path) -> None:
+    """Its first loading moves calls between months; the same zone again moves none."""
+    example, settings = EXAMPLES / "billing_calendar" / "billing_calendar.yml", Settings(home=tmp_path)
+    assert billing_calendar(settings).time_zone == "UTC"
+    loaded = load_file(example, settings)
+    assert (loaded.kind, loaded.holds) == ("billing_calendar", "billing periods as months in Europe/Berlin")
+    assert loaded.path == tmp_path / "reference" / "billing_calendar.yml"
+    assert loaded.notices == (
+        "calls move between billing periods: the next `tollbook warehouse build` makes every date anew",
+    )
+    assert billing_calendar(settings).time_zone == "Europe/Berlin"
+    assert load_file(example, settings).notices == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("time_zone: Europe/Berln", r"calendar\.yml:2: time_zone: .*perhaps Europe/Berlin, got 'Europe/Berln'"),
+        ("time_zone: america/new york", r"calendar\.yml:2: time_zone.*perhaps America/New_York"),
+        ("time_zone: Middle Earth", r"such as Europe/Berlin or America/New_York"),
+        ("time_zone: +01:00", r"expected the IANA name of a time zone"),
+        ("time_zone: ../etc/passwd", r"expected the IANA name of a time zone"),
+        ("time_zone: 1", r"calendar\.yml:2: time_zone"),
+        ("timezone: UTC", r"timezone"),
+    ],
+)
+def test_a_zone_that_does_not_exist_is_refused(tmp_path: Path, line: str, words: str) -> None:
+    """Billing by UTC because a zone was misspelt would go unnoticed until the books are closed."""
+    path = tmp_path / "calendar.yml"
+    path.write_text(f"billing_calendar: 1\n{line}\nauthor: a\nreason: r\n", encoding="utf-8")
+    settings = Settings(home=tmp_path / "home")
+    with pytest.raises(ReferenceDataError, match=words):
+        load_file(path, settings)
+    assert not settings.billing_calendar.exists()
+
+
+def test_a_sound_billing_calendar_takes_the_place_of_a_broken_one(tmp_path: Path) -> None:
+    """Who edits the file in use by hand can mend it by the command."""
+    settings = Settings(home=tmp_path)
+    settings.reference.mkdir()
+    settings.billing_calendar.write_text("billing_calendar: 1\ntime_zone: Mars\n", encoding="utf-8")
+    with pytest.raises(ReferenceDataError, match=r"billing_calendar\.yml:1: .*author"):
+        billing_calendar(settings)
+    load_file(EXAMPLES / "billing_calendar" / "billing_calendar.yml", settings)
+    assert billing_calendar(settings).time_zone == "Europe/Berlin"
