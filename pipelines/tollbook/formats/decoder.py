@@ -29,6 +29,10 @@ BLOCK_RECORDS: Final = 8_192
 UNPARSED, WHOLE, SCRUBBED = "unparsed", "whole", "scrubbed"
 """What a reject keeps of its bytes: they lie apart and expire; all of them; what is left without content."""
 
+NATIVE_FIELDS, PART = "native", "part"
+"""What a reject keeps where it is not a record of its format: the fields read, as a native event; a part of a record
+that is none by itself."""
+
 LABEL_LEFT_OUT: Final = "label_left_out"
 _MAX_NAMES: Final = 100
 _MAX_NAME: Final = 64
@@ -41,7 +45,7 @@ Headers = Sequence[Mapping[str, bytes] | None]
 
 @dataclass(slots=True)
 class Rejected:
-    """One record, or one telling of a record, that was not accepted; ready to become a row of `rejected_record/v1`.
+    """One record, or one telling of a record, that was not accepted; ready to become a row of `rejected_record/v2`.
 
     Attributes:
         row: Its record in the batch.
@@ -51,6 +55,7 @@ class Rejected:
         value: Its bytes, by `value_state`.
         value_bytes: Size of the record as it came. Unit: Bytes.
         value_sha256: Digest of the record as it came.
+        kept_format: Format of what is kept, where it is not the record's: `NATIVE_FIELDS` or `PART`.
     """
 
     row: int
@@ -60,6 +65,7 @@ class Rejected:
     value: bytes | None
     value_bytes: int
     value_sha256: str
+    kept_format: str | None = None
 
 
 @dataclass(slots=True)
@@ -131,7 +137,14 @@ class Reading:
     last_digest: tuple[int, int, str] | None = None
 
     def reject(
-        self, row: int, error: RejectedRecordError, state: str, kept: bytes | None, *, record_item: int | None = None
+        self,
+        row: int,
+        error: RejectedRecordError,
+        state: str,
+        kept: bytes | None,
+        *,
+        record_item: int | None = None,
+        kept_format: str | None = None,
     ) -> None:
         """Note a record, or a telling of it, that is not accepted.
 
@@ -141,6 +154,7 @@ class Reading:
             state: What is kept of its bytes.
             kept: For `SCRUBBED`, what is left without content; else None.
             record_item: Number of the telling, None for the record as a whole.
+            kept_format: Format of what is kept, where it is not the record's.
         """
         # Where an error was raised holds all that stood there in memory, for as long as the error is kept.
         error.__traceback__ = error.__context__ = None
@@ -149,7 +163,7 @@ class Reading:
             self.last_digest = row, len(value), hashlib.sha256(value).hexdigest()
         _, size, digest = self.last_digest
         kept = kept if state == SCRUBBED else self.values[row].as_py()
-        self.rejected.append(Rejected(row, record_item, error, state, kept, size, digest))
+        self.rejected.append(Rejected(row, record_item, error, state, kept, size, digest, kept_format))
         self.seen[row] = True
 
     def ignore(self, row: int, reason: str, times: int = 1) -> None:

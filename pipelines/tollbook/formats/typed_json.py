@@ -23,7 +23,17 @@ import pyarrow as pa
 
 from tollbook.contracts import Contract
 from tollbook.errors import RejectedRecordError
-from tollbook.formats.decoder import SCRUBBED, UNPARSED, Decoder, Headers, Reading, Rows, Tellings, value_at
+from tollbook.formats.decoder import (
+    NATIVE_FIELDS,
+    SCRUBBED,
+    UNPARSED,
+    Decoder,
+    Headers,
+    Reading,
+    Rows,
+    Tellings,
+    value_at,
+)
 from tollbook.formats.strict_json import MAX_RECORD_BYTES
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -124,7 +134,9 @@ def reject_told(tellings: Tellings, index: int, error: RejectedRecordError, read
     """Note a telling that breaks the contract. Kept are the fields that were read of it, as a native event."""
     fields = told_of(tellings, index)
     item = None if tellings.record_items is None else int(tellings.record_items[index])
-    reading.reject(int(tellings.rows[index]), error, SCRUBBED, native_json(fields), record_item=item)
+    reading.reject(
+        int(tellings.rows[index]), error, SCRUBBED, native_json(fields), record_item=item, kept_format=NATIVE_FIELDS
+    )
 
 
 def told_of(tellings: Tellings, index: int) -> dict[str, Any]:

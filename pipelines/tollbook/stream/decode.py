@@ -14,7 +14,7 @@ from tollbook.contracts import usage_event
 from tollbook.formats.decoder import UNPARSED as LIES_APART
 from tollbook.formats.decoder import Decoded, Headers, Rejected
 from tollbook.formats.registry import format_of_topic
-from tollbook.formats.rejected import rejected_batch
+from tollbook.formats.rejected import meaningful_headers, rejected_batch
 from tollbook.formats.route import RecordRouter
 from tollbook.reference.dimensions import dimensions_of
 from tollbook.stream.ranges import ChunkOrigin
@@ -36,7 +36,7 @@ class DecodeUsageEvents(beam.PTransform):
     Input: RecordBatch of `kafka_record/v1`, shape (n_records,), with its ChunkOrigin.
     Output `events`: `usage_event/v1` with its place on Kafka, `ingested_at` and `flags`, shape (n_events,), in record
         order; one for each input, empty ones too, since it carries the origin to the commit.
-    Output `rejects`: `rejected_record/v1`, one row for each record, or telling of a record, that was not accepted;
+    Output `rejects`: `rejected_record/v2`, one row for each record, or telling of a record, that was not accepted;
         only where there are any.
     Output `unparsed`: the bytes of the rejects that could not be read as fields.
         len(events) + len(rejects) == len(input) + further items - silent records, always: a record may tell of many
@@ -62,20 +62,30 @@ class DecodeUsageEvents(beam.PTransform):
 class _Decode(beam.DoFn):
     def __init__(self, clock: Clock, formats: Mapping[str, str], dimensions_path: Path | None) -> None:
         self._clock, self._formats, self._dimensions_path = clock, formats, dimensions_path
-        self._router: RecordRouter | None = None
+        self._router = RecordRouter()
+        self._kept_headers: frozenset[str] = frozenset()
 
     def setup(self) -> None:
-        self._router = RecordRouter(dimensions_of(self._dimensions_path))
+        dimensions = dimensions_of(self._dimensions_path)
+        self._router, self._kept_headers = RecordRouter(dimensions), meaningful_headers(dimensions)
 
     def process(self, element: pa.RecordBatch) -> Iterable[pa.RecordBatch | beam.pvalue.TaggedOutput]:
-        router = self._router or RecordRouter(dimensions_of(self._dimensions_path))
         now = self._clock()
         origin = ChunkOrigin.of(element)
         topic_format = self._formats.get(origin.topic) or format_of_topic(origin.topic)
-        decoded = router.decode(element.column("value"), topic_format, now=now, headers=_headers(element))
+        headers = _headers(element)
+        decoded = self._router.decode(element.column("value"), topic_format, now=now, headers=headers)
         yield _with_outcome(origin, decoded).attach(with_place(decoded, element, now))
         if decoded.rejected:
-            rejects = rejected_batch(decoded.rejected, element, now=now, schema_version=usage_event().version)
+            rejects = rejected_batch(
+                decoded.rejected,
+                element,
+                now=now,
+                schema_version=usage_event().version,
+                topic_format=topic_format,
+                headers=headers,
+                dimension_headers=self._kept_headers,
+            )
             yield beam.pvalue.TaggedOutput(REJECTS, origin.attach(rejects))
             unparsed = _unparsed_batch(decoded.rejected, rejects)
             if unparsed.num_rows:

@@ -35,6 +35,7 @@ class RecordChunk:
         offsets: Offset of each record with a value, shape (n_records,).
         timestamps_ms: Its timestamp, shape (n_records,). Unit: milliseconds since 1970.
         values: Its value, shape (n_records,).
+        keys: Its key, null where it has none, shape (n_records,).
         headers: Its headers or None, or None when no record of the chunk has any.
         tombstones: Offset of each record without a value, shape (n_tombstones,).
         skipped: Offsets of a control or aborted batch.
@@ -42,6 +43,7 @@ class RecordChunk:
 
     __slots__ = (
         "headers",
+        "keys",
         "kind",
         "next_offset",
         "offset",
@@ -59,6 +61,7 @@ class RecordChunk:
         self.offsets = np.zeros(0, np.int64)
         self.timestamps_ms = np.zeros(0, np.int64)
         self.values: pa.BinaryArray = pa.array([], pa.binary())
+        self.keys: pa.BinaryArray = pa.array([], pa.binary())
         self.headers: list[Headers | None] | None = None
         self.tombstones = np.zeros(0, np.int64)
         self.skipped = 0
@@ -133,6 +136,7 @@ class _PartitionChunks(Fetcher.PartitionRecords):
         chunk.offsets = np.array([record.offset for record in told], np.int64)
         chunk.timestamps_ms = np.array([record.timestamp or 0 for record in told], np.int64)
         chunk.values = pa.array([record.value for record in told], pa.binary())
+        chunk.keys = pa.array([record.key for record in told], pa.binary())
         chunk.tombstones = np.array([record.offset for record in records if record.value is None], np.int64)
         return chunk
 
@@ -154,8 +158,8 @@ def _parse(batch: DefaultRecordBatch, chunk: RecordChunk) -> None:
     buffer = np.frombuffer(raw, np.uint8)
     deltas, position = _varints(buffer, starts + 1)
     offset_deltas, position = _varints(buffer, position)
-    key_lengths, position = _varints(buffer, position)
-    position = position + np.maximum(key_lengths, 0)
+    key_lengths, key_starts = _varints(buffer, position)
+    position = key_starts + np.maximum(key_lengths, 0)
     if (position >= ends).any():
         raise CorruptRecordError(f"a key in the batch at offset {base} is longer than its record")
     lengths, position = _varints(buffer, position)
@@ -171,6 +175,13 @@ def _parse(batch: DefaultRecordBatch, chunk: RecordChunk) -> None:
     times = np.full(len(offsets), batch.max_timestamp) if is_append_time else batch.first_timestamp + deltas
     chunk.timestamps_ms = times[told]
     chunk.values = _cut(raw, position[told], value_ends[told])
+    keyed = told & (key_lengths >= 0)
+    if keyed.any():
+        # `took` is the place of each record's key among those cut; where there is none, null takes null.
+        took = pa.array(np.cumsum(keyed[told]) - 1, mask=~keyed[told])
+        chunk.keys = _cut(raw, key_starts[keyed], (key_starts + key_lengths)[keyed]).take(took)
+    else:
+        chunk.keys = pa.nulls(len(chunk.values), pa.binary())
     headed = np.flatnonzero(buffer[value_ends[told]])
     if headed.size:
         chunk.headers = [None] * len(chunk.values)

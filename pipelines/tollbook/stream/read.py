@@ -63,6 +63,7 @@ class _Gathered:
     offsets: list[np.ndarray] = field(default_factory=list)
     timestamps_ms: list[np.ndarray] = field(default_factory=list)
     values: list[pa.BinaryArray] = field(default_factory=list)
+    keys: list[pa.BinaryArray] = field(default_factory=list)
     headers: list[Headers | None] | None = None
     bytes: int = 0
     tombstones: int = 0
@@ -79,6 +80,7 @@ class _Gathered:
         self.offsets.append(chunk.offsets[:keep])
         self.timestamps_ms.append(chunk.timestamps_ms[:keep])
         self.values.append(chunk.values.slice(0, keep))
+        self.keys.append(chunk.keys.slice(0, keep))
         self.bytes += chunk.values.buffers()[2].size if len(chunk.values) else 0
         if chunk.kind == RECORDS:
             self.tombstones += int(np.searchsorted(chunk.tombstones, end))
@@ -99,6 +101,7 @@ class _Gathered:
             pa.repeat(pa.scalar(place.partition, pa.int32()), rows),
             pa.array(np.concatenate(self.offsets)),
             pa.array(np.concatenate(self.timestamps_ms) * 1000).cast(pa.timestamp("us", "UTC")),
+            pa.concat_arrays(self.keys),
             pa.concat_arrays(self.values),
             pa.nulls(rows, headers_type) if self.headers is None else pa.array(self.headers, headers_type),
         ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from tollbook.settings import Settings
 REJECTS_TOPIC = "llm.usage.rejects"
 _MARK = "rejects_published"
 _SEND_SECONDS = 60
+_MAX_REQUEST_BYTES = 16 * 1024 * 1024
+_PUBLISHED_TOGETHER = 256
 
 
 def publish_rejects(settings: Settings, bootstrap_servers: str) -> int:
@@ -33,56 +37,78 @@ def publish_rejects(settings: Settings, bootstrap_servers: str) -> int:
         KafkaUnavailableError: The broker did not take them.
     """
     lake = settings.lake
-    done = _published(lake)
+    done = published_commit(lake)
     last = newest_commit(lake)
     if done == last:
         return 0
-    rejects = [
-        row
-        for manifest in commits_after(lake, done)
-        for entry in manifest.files
-        if entry.table == REJECTS
-        for row in pq.read_table(lake / entry.path, partitioning=None).to_pylist()
-    ]
-    if rejects:
-        ensure_topics(settings, [REJECTS_TOPIC])
-        _publish(rejects, bootstrap_servers)
+    count = 0
+    with ExitStack() as stack:
+        producer: KafkaProducer | None = None
+        for manifest in commits_after(lake, done):
+            for entry in manifest.files:
+                path = lake / entry.path
+                if entry.table == REJECTS and path.exists():  # an erasure may have made it anew since
+                    if producer is None:
+                        ensure_topics(settings, [REJECTS_TOPIC])
+                        producer = stack.enter_context(_producer(bootstrap_servers))
+                    count += _publish_file(producer, path)
     _mark_published(lake, last)
-    return len(rejects)
+    return count
 
 
-def _publish(rejects: list[dict[str, Any]], bootstrap_servers: str) -> None:
+@contextmanager
+def _producer(bootstrap_servers: str) -> Iterator[KafkaProducer]:
     try:
         producer = KafkaProducer(
             bootstrap_servers=bootstrap_servers.split(","),
             acks="all",
             enable_idempotence=True,
             compression_type="lz4",
-            max_request_size=16 * 1024 * 1024,
+            max_request_size=_MAX_REQUEST_BYTES,
         )
         try:
-            sent = [producer.send(REJECTS_TOPIC, key=row["reject_id"].encode(), value=_message(row)) for row in rejects]
-            producer.flush(timeout=_SEND_SECONDS)
-            for future in sent:
-                future.get(timeout=_SEND_SECONDS)
+            yield producer
         finally:
             producer.close(timeout=_SEND_SECONDS)
     except KafkaError as failed:
         raise KafkaUnavailableError(
-            f"expected {REJECTS_TOPIC} to take {len(rejects)} rejects, got {type(failed).__name__}: {failed}; "
+            f"expected {REJECTS_TOPIC} to take rejects, got {type(failed).__name__}: {failed}; "
             "they are committed to the lake and will be published by the next run"
         ) from failed
 
 
+def _publish_file(producer: KafkaProducer, path: Path) -> int:
+    """Publish the rejects of one file and return how many there were; only so many are in memory at a time."""
+    count = 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=_PUBLISHED_TOGETHER):
+            rejects = batch.to_pylist()
+            sent = [
+                producer.send(REJECTS_TOPIC, key=each["reject_id"].encode(), value=_message(each)) for each in rejects
+            ]
+            producer.flush(timeout=_SEND_SECONDS)
+            for future in sent:
+                future.get(timeout=_SEND_SECONDS)
+            count += len(rejects)
+    return count
+
+
 def _message(row: dict[str, Any]) -> bytes:
-    """Return a reject as JSON, times in RFC 3339, bytes in base64."""
-    value = row.pop("value")
+    """Return a reject as JSON: times in RFC 3339, bytes in base64, an absent value or key as null."""
+    value, key, headers = row.pop("value"), row.pop("record_key", None), row.pop("headers", None)
     body = {name: each.isoformat() if hasattr(each, "isoformat") else each for name, each in row.items()}
-    body["value_base64"] = base64.b64encode(value).decode("ascii") if value is not None else None
+    body["record_key_base64"] = _base64(key)
+    body["headers_base64"] = None if headers is None else {name: _base64(each) for name, each in headers}
+    body["value_base64"] = _base64(value)
     return json.dumps(body, separators=(",", ":")).encode("utf-8")
 
 
-def _published(lake: Path) -> int:
+def _base64(value: bytes | None) -> str | None:
+    return None if value is None else base64.b64encode(value).decode("ascii")
+
+
+def published_commit(lake: Path) -> int:
+    """Return the newest commit whose rejects are all published, 0 for none."""
     try:
         return int((lake / _MARK).read_text(encoding="ascii"))
     except FileNotFoundError:

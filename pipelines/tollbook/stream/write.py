@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tollbook.contracts import usage_record_schema
-from tollbook.lake.layout import USAGE, chunk_name, data_path
+from tollbook.formats.rejected import REJECTED_VERSION
+from tollbook.lake.layout import REJECTS, USAGE, chunk_name, data_path
 from tollbook.lake.manifest import FileEntry
 from tollbook.lake.parquet import write_parquet
 from tollbook.stream.parts import REJECTS_PART, USAGE_PART, files_part
@@ -72,7 +73,7 @@ class _WriteUsage(beam.DoFn):
 class WriteRejects(beam.PTransform):
     """Write rejected records, and apart from them the bytes of those that could not be read as fields.
 
-    Input: `rejected_record/v1` batches (`table` is `rejects`) or pairs of id and bytes (`unparsed`), with ChunkOrigin.
+    Input: `rejected_record/v2` batches (`table` is `rejects`) or pairs of id and bytes (`unparsed`), with ChunkOrigin.
     Output: one encoded CommitPart for each input.
     """
 
@@ -99,6 +100,7 @@ class _WriteRejects(beam.DoFn):
             event_date=self._ingest_date,
             rows=element.num_rows,
             bytes=write_parquet(self._lake, path, element),
+            schema_version=REJECTED_VERSION if self._table == REJECTS else 1,
             topic=origin.topic,
             partition=origin.partition,
             first_offset=origin.first_offset,

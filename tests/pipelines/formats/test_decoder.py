@@ -110,11 +110,13 @@ def test_a_reject_of_one_call_has_an_id_of_its_own() -> None:
             "partition": pa.array([3, 3], pa.int32()),
             "offset": pa.array([8, 9], pa.int64()),
             "kafka_timestamp": pa.array([NOW, NOW], pa.timestamp("us", "UTC")),
+            "key": pa.array([b"k", b"k" * 257], pa.binary()),
         }
     )
-    rows = rejected_batch(decoded.rejected, records, now=NOW, schema_version=1).to_pylist()
+    rows = rejected_batch(decoded.rejected, records, now=NOW, schema_version=1, topic_format="native").to_pylist()
     assert [row["reject_id"] for row in rows] == ["t:3:8:0", "t:3:8:2", "t:3:9"]
     assert [row["record_item"] for row in rows] == [0, 2, None]
+    assert [row["record_key"] for row in rows] == [b"k", b"k", None]
     assert [(row["value_state"], row["value"]) for row in rows] == [
         ("whole", b"-1,2,-3"),
         ("whole", b"-1,2,-3"),

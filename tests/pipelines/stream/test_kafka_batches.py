@@ -70,6 +70,7 @@ def test_chunks_hold_what_consumer_records_hold(
     kept = [record for record in plain if record.value is not None]
     assert batch.column("offset").to_pylist() == [record.offset for record in kept]
     assert batch.column("value").to_pylist() == [record.value for record in kept]
+    assert batch.column("key").to_pylist() == [record.key for record in kept]
     assert batch.column("kafka_timestamp").cast(pa.int64()).to_pylist() == [record.timestamp * 1000 for record in kept]
     assert batch.column("headers").to_pylist() == [list(record.headers) or None for record in kept]
     origin = ChunkOrigin.of(batch)

@@ -19,6 +19,7 @@ from tollbook.formats import anthropic_spans, claude_code_telemetry, codex, open
 from tollbook.formats.check import UTC_MICROSECONDS, Faults
 from tollbook.formats.decoder import (
     LABEL_LEFT_OUT,
+    PART,
     SCRUBBED,
     UNPARSED,
     Decoder,
@@ -110,7 +111,7 @@ class OtlpDecoder(Decoder):
             reading.reject(row, error, UNPARSED if kept is None else SCRUBBED, kept)
             return []
         for place, fault, left in wrong:
-            reading.reject(row, fault, SCRUBBED, left, record_item=place)
+            reading.reject(row, fault, SCRUBBED, left, record_item=place, kept_format=PART)
         ignored: dict[str, int] = {}
         calls: list[Call] = []
         for item in items:
