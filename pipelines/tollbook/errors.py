@@ -63,6 +63,18 @@ class CommitConflictError(TollbookError):
     """Another writer committed first; this writer's work is not in the book and must be planned again."""
 
 
+class FencedError(CommitConflictError):
+    """Another meter took the lake over; this one may commit no more."""
+
+
+class ExpiredCommitError(TollbookError):
+    """A commit is too old to be read: its manifest and the checkpoints around it are no longer kept."""
+
+
+class LakeFormatError(TollbookError):
+    """The lake was written by a later version of Tollbook."""
+
+
 class LakeLockedError(TollbookError):
     """Another meter holds the lake."""
 
@@ -77,6 +89,10 @@ class OffsetGapError(TollbookError):
 
 class KafkaUnavailableError(TollbookError):
     """No Kafka broker answered."""
+
+
+class KafkaRefusedError(KafkaUnavailableError):
+    """Kafka refuses this client, or this client Kafka: certificates, credentials or protocols do not fit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,17 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from tollbook.connection.security import PLAIN_CONNECTION, PREFIX, HiddenText, KafkaSecurity, Secret
 from tollbook.errors import MisuseError
 
 HOME_VARIABLE = "TOLLBOOK_HOME"
 BOOTSTRAP_VARIABLE = "TOLLBOOK_BOOTSTRAP_SERVERS"
+LOG_FORMAT_VARIABLE = "TOLLBOOK_LOG_FORMAT"
+LOG_FORMATS = ("text", "json")
 DEFAULT_HOME = "tollbook-data"
 MAX_COMMIT_RECORDS = 524_288
 _PORTS = 65_536
+_SWITCHES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +26,12 @@ class Settings:
     Attributes:
         home: Folder that holds everything written at run time, absolute.
         bootstrap_servers: Kafka servers as `host:port,...`; None means the embedded broker of `home`.
+        kafka_security: How to connect to those servers. The embedded broker is on loopback and reached plainly.
     """
 
     home: Path
     bootstrap_servers: str | None = None
+    kafka_security: KafkaSecurity = PLAIN_CONNECTION
 
     def __post_init__(self) -> None:
         if self.home.exists() and not self.home.is_dir():
@@ -42,16 +48,19 @@ class Settings:
 
     @classmethod
     def load(cls, *, home: Path | None = None, bootstrap_servers: str | None = None) -> Settings:
-        """Return the settings of this process.
+        """Return the settings of this process; those of Kafka's security have no flags, as flags show in process lists.
 
         Args:
             home: Value of `--home`; else `TOLLBOOK_HOME`, else `./tollbook-data`.
             bootstrap_servers: Value of `--bootstrap-servers`; else `TOLLBOOK_BOOTSTRAP_SERVERS`, else
                 the embedded broker.
+
+        Raises:
+            MisuseError: A setting is not what it should be, or settings do not fit together.
         """
         chosen = home or Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
         servers = bootstrap_servers or os.environ.get(BOOTSTRAP_VARIABLE) or None
-        return cls(home=chosen.expanduser().absolute(), bootstrap_servers=servers)
+        return cls(home=chosen.expanduser().absolute(), bootstrap_servers=servers, kafka_security=kafka_security_told())
 
     @property
     def lake(self) -> Path:
@@ -72,6 +81,11 @@ class Settings:
     def exports(self) -> Path:
         """Folder of exported statements and pages."""
         return self.home / "exports"
+
+    @property
+    def metrics(self) -> Path:
+        """Folder of the metrics that commands leave behind when they end, for a textfile collector."""
+        return self.home / "metrics"
 
     @property
     def reference(self) -> Path:
@@ -117,3 +131,56 @@ class Settings:
     def broker(self) -> Path:
         """Folder of the embedded Kafka broker: its jars, logs and data."""
         return self.home / "broker"
+
+
+def chosen_log_format(told: str | None) -> str:
+    """Return the format of what a command tells on stderr, `text` or `json`.
+
+    Args:
+        told: Value of `--log-format`; else `TOLLBOOK_LOG_FORMAT`, else `text`.
+
+    Raises:
+        MisuseError: It is neither.
+    """
+    chosen = told or os.environ.get(LOG_FORMAT_VARIABLE) or LOG_FORMATS[0]
+    if chosen not in LOG_FORMATS:
+        where = "--log-format" if told else LOG_FORMAT_VARIABLE
+        raise MisuseError(f"expected {where} to be one of {', '.join(LOG_FORMATS)}, got {chosen!r}")
+    return chosen
+
+
+def kafka_security_told() -> KafkaSecurity:
+    """Return how to connect to Kafka, as the environment says.
+
+    Raises:
+        MisuseError: A variable is not what it should be, or variables do not fit together.
+    """
+    check = os.environ.get(f"{PREFIX}SSL_CHECK_HOSTNAME") or "true"
+    if check.lower() not in _SWITCHES:
+        raise MisuseError(f"expected {PREFIX}SSL_CHECK_HOSTNAME to be true or false, got {check!r}")
+    return KafkaSecurity(
+        protocol=(os.environ.get(f"{PREFIX}SECURITY_PROTOCOL") or "PLAINTEXT").upper(),
+        sasl_mechanism=(os.environ.get(f"{PREFIX}SASL_MECHANISM") or "").upper() or None,
+        sasl_username=os.environ.get(f"{PREFIX}SASL_USERNAME") or None,
+        sasl_password=_secret(f"{PREFIX}SASL_PASSWORD"),
+        ssl_cafile=_file(f"{PREFIX}SSL_CAFILE"),
+        ssl_certfile=_file(f"{PREFIX}SSL_CERTFILE"),
+        ssl_keyfile=_file(f"{PREFIX}SSL_KEYFILE"),
+        ssl_key_password=_secret(f"{PREFIX}SSL_KEY_PASSWORD"),
+        ssl_check_hostname=_SWITCHES[check.lower()],
+    )
+
+
+def _file(variable: str) -> Path | None:
+    told = os.environ.get(variable)
+    return Path(told).expanduser().absolute() if told else None
+
+
+def _secret(variable: str) -> Secret | None:
+    """Return what the variable holds, or the file that the variable with `_FILE` behind its name names."""
+    text, file = os.environ.get(variable), _file(f"{variable}_FILE")
+    if text and file is not None:
+        raise MisuseError(f"expected {variable} or {variable}_FILE, got both")
+    if file is not None:
+        return Secret(f"{variable}_FILE", file=file)
+    return Secret(variable, HiddenText(text)) if text else None

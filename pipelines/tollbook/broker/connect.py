@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from tollbook.connection.cluster import KafkaCluster
 from tollbook.errors import KafkaUnavailableError, MisuseError
 from tollbook.settings import BOOTSTRAP_VARIABLE, Settings
 
@@ -41,60 +42,66 @@ def bootstrap(settings: Settings) -> str:
     )
 
 
+def cluster_of(settings: Settings) -> KafkaCluster:
+    """Return the Kafka to use and how to connect to it: the named one, else the embedded broker.
+
+    The security settings are those of the named servers; the embedded broker listens plainly, on loopback.
+
+    Raises:
+        KafkaUnavailableError: None was named and the embedded broker does not run, or does not answer.
+    """
+    servers = bootstrap(settings)
+    return (
+        KafkaCluster(servers) if settings.bootstrap_servers is None else KafkaCluster(servers, settings.kafka_security)
+    )
+
+
 @contextlib.contextmanager
-def admin(servers: str, *, timeout_seconds: float = ADMIN_TIMEOUT_SECONDS) -> Iterator[Any]:
+def admin(cluster: KafkaCluster | str, *, timeout_seconds: float = ADMIN_TIMEOUT_SECONDS) -> Iterator[Any]:
     """Give a connected `kafka.KafkaAdminClient`, and close it.
 
     Args:
-        servers: Kafka servers, `host:port,...`.
+        cluster: Where Kafka is, and how to connect; servers alone mean a plain connection.
         timeout_seconds: How long to wait for the first answer.
 
     Raises:
+        KafkaRefusedError: Certificates, credentials or protocols do not fit.
         KafkaUnavailableError: No server answered in time.
-        MisuseError: `servers` is not a list of `host:port`.
+        MisuseError: The servers are not a list of `host:port`, or a file of the security settings is not as it should.
     """
+    cluster = KafkaCluster(cluster) if isinstance(cluster, str) else cluster
     deadline = time.monotonic() + timeout_seconds
-    _wait_until_reachable(servers, timeout_seconds)
+    _wait_until_reachable(cluster.servers, timeout_seconds)
     from kafka import KafkaAdminClient
-    from kafka.errors import KafkaError
 
-    clients: list[Any] = []
-    try:
-        client = KafkaAdminClient(
-            bootstrap_servers=servers.split(","),
-            bootstrap_timeout_ms=max(1, int((deadline - time.monotonic()) * 1000)),
-            kafka_client=_kept_in(clients),
-        )
-    except KafkaError as error:
-        for made in clients:  # a constructor that raises leaves its network thread behind
-            made.close()
-        raise KafkaUnavailableError(
-            f"expected a Kafka broker at {servers}, none answered within {timeout_seconds:g} s: {error}"
-        ) from error
+    from tollbook.connection.clients import connect
+
+    remaining_ms = max(1, int((deadline - time.monotonic()) * 1000))
+    client = connect(KafkaAdminClient, cluster, bootstrap_timeout_ms=remaining_ms)
     try:
         yield client
     finally:
         client.close()
 
 
-def answers(servers: str, *, timeout_seconds: float, cluster_id: str | None = None) -> bool:
+def answers(cluster: KafkaCluster | str, *, timeout_seconds: float, cluster_id: str | None = None) -> bool:
     """Return whether a cluster answers with a controller and a broker, the sign that records can be sent.
 
     Args:
-        servers: Kafka servers, `host:port,...`.
+        cluster: Where Kafka is, and how to connect; servers alone mean a plain connection.
         timeout_seconds: How long to wait for the first answer.
         cluster_id: The cluster that is meant; another one's answer does not count. None takes any.
     """
     from kafka.errors import KafkaError
 
     try:
-        with admin(servers, timeout_seconds=timeout_seconds) as client:
-            cluster = client.describe_cluster()
+        with admin(cluster, timeout_seconds=timeout_seconds) as client:
+            told = client.describe_cluster()
     except (KafkaUnavailableError, KafkaError):
         return False
-    if cluster_id is not None and cluster["cluster_id"] != cluster_id:
+    if cluster_id is not None and told["cluster_id"] != cluster_id:
         return False
-    return bool(cluster["brokers"]) and cluster["controller_id"] >= 0
+    return bool(told["brokers"]) and told["controller_id"] >= 0
 
 
 def addresses(servers: str) -> tuple[tuple[str, int], ...]:
@@ -138,13 +145,3 @@ def _wait_until_reachable(servers: str, timeout_seconds: float) -> None:
                 f"within {timeout_seconds:g} s ({'; '.join(failures)})"
             )
         time.sleep(_POLL_SECONDS)
-
-
-def _kept_in(clients: list[Any]) -> Any:
-    from kafka.net.compat import KafkaNetClient
-
-    def make(**configs: Any) -> Any:
-        clients.append(KafkaNetClient(**configs))
-        return clients[-1]
-
-    return make

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from tollbook.broker.connect import admin, bootstrap
+from tollbook.broker.connect import admin, cluster_of
 from tollbook.contracts import shipped_folder
 from tollbook.errors import TopicError
 from tollbook.settings import Settings
@@ -156,16 +156,16 @@ def ensure_topics(settings: Settings, names: Iterable[str]) -> tuple[EnsuredTopi
     wanted = {name: definition(name) for name in names}
     if not wanted:
         return ()
-    servers = bootstrap(settings)
+    cluster = cluster_of(settings)
     try:
-        with admin(servers) as client:
+        with admin(cluster) as client:
             there = set(client.list_topics())
             absent = {name: topic for name, topic in wanted.items() if name not in there}
             created = _create(client, absent) if absent else set()
             client.wait_for_topics(list(wanted))
             described = {topic["name"]: topic for topic in client.describe_topics(list(wanted))}
     except KafkaError as error:
-        raise TopicError(f"expected Kafka at {servers} to have {', '.join(wanted)}: {error}") from error
+        raise TopicError(f"expected Kafka at {cluster} to have {', '.join(wanted)}: {error}") from error
     return tuple(EnsuredTopic(name, len(described[name]["partitions"]), name in created) for name in wanted)
 
 
