@@ -11,7 +11,7 @@ import pytest
 from tollbook.broker import Broker, BrokerStatus
 from tollbook.broker.connect import admin
 from tollbook.broker.topics import definition
-from tollbook.settings import BOOTSTRAP_VARIABLE, HOME_VARIABLE, Settings
+from tollbook.settings import BOOTSTRAP_VARIABLE, HOME_VARIABLE, LOG_FORMAT_VARIABLE, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +19,7 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests away from the book and the Kafka of whoever runs them."""
     monkeypatch.delenv(HOME_VARIABLE, raising=False)
     monkeypatch.delenv(BOOTSTRAP_VARIABLE, raising=False)
+    monkeypatch.delenv(LOG_FORMAT_VARIABLE, raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from tollbook.errors import TollbookError
+from tollbook.logs import WARNING, JsonLog, Notice, Tell, error_notice, fault_notice, libraries_telling
+from tollbook.settings import chosen_log_format
+
+EXIT_INTERRUPTED = 130
 
 Home = Annotated[
     Path | None,
@@ -26,11 +34,50 @@ BootstrapServers = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+LogFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--log-format",
+        help="How stderr tells what happens: `text`, or `json`, an object a line "
+        "[env: TOLLBOOK_LOG_FORMAT; default: text].",
+        show_default=False,
+    ),
+]
 
 
 def progress(message: str) -> None:
     """Tell on stderr what happens."""
     typer.echo(message, err=True)
+
+
+@contextmanager
+def telling(log_format: str | None) -> Iterator[Tell]:
+    """Give what tells on stderr what happens, in the format that was chosen.
+
+    As JSON, the end of the command by an error, a fault or Ctrl-C is a line too, so that stderr holds nothing else; the
+    exit code is that of the text format.
+
+    Raises:
+        MisuseError: There is no such format.
+    """
+    if chosen_log_format(log_format) == "text":
+        yield progress
+        return
+    log = JsonLog(sys.stderr)
+    with libraries_telling(log):
+        try:
+            yield log
+        except TollbookError as error:
+            log(error_notice(error))
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt:
+            log(Notice("interrupted", event="interrupted", level=WARNING))
+            raise SystemExit(EXIT_INTERRUPTED) from None
+        except (typer.Exit, typer.TyperException, BrokenPipeError):
+            raise
+        except Exception as fault:
+            log(fault_notice(fault))
+            raise typer.Exit(1) from fault
 
 
 def print_json(value: Any) -> None:

@@ -1,0 +1,118 @@
+"""What is told on stderr: sentences for people, JSON lines for machines, and nothing from inside a record."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import warnings
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import typer
+
+from tollbook.cli.options import telling
+from tollbook.errors import LakeLockedError, MisuseError
+from tollbook.logs import WARNING, JsonLog, Notice
+from tollbook.settings import LOG_FORMAT_VARIABLE, chosen_log_format
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def lines(captured: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Return what stderr holds, every line of it as an object."""
+    return [json.loads(line) for line in captured.readouterr().err.splitlines()]
+
+
+def test_a_notice_is_its_sentence_to_people() -> None:
+    """What takes sentences takes notices: lists of tests, progress, the demo."""
+    notice = Notice("commit 7: 10 read", event="commit", commit=7)
+    assert notice == "commit 7: 10 read"
+    assert f"{notice}!" == "commit 7: 10 read!"
+    with pytest.raises(ValueError, match="names of facts"):
+        Notice("a", event="b", time=1)
+
+
+def test_a_line_has_the_time_the_event_and_the_facts() -> None:
+    """Fields that alerts rest on, in the order that people read."""
+    stream = io.StringIO()
+    log = JsonLog(stream, lambda: NOON)
+    log(Notice("commit 7: 10 read", event="commit", commit=7, offsets={"llm.usage": {"0": 10}}))
+    log("a sentence with a \n break and Zürich")
+    assert stream.getvalue() == (
+        '{"time": "2026-06-01T12:00:00.000Z", "level": "info", "event": "commit", "message": "commit 7: 10 read", '
+        '"commit": 7, "offsets": {"llm.usage": {"0": 10}}}\n'
+        '{"time": "2026-06-01T12:00:00.000Z", "level": "info", "event": "note", '
+        '"message": "a sentence with a \\n break and Zürich"}\n'
+    )
+
+
+def test_people_get_sentences_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    """The human format stays what it was."""
+    with telling(None) as tell:
+        tell(Notice("commit 7: 10 read", event="commit", commit=7))
+    assert capsys.readouterr().err == "commit 7: 10 read\n"
+
+
+def test_an_error_of_ours_is_a_line_and_keeps_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """Schedulers read the code, log collectors the line."""
+    with pytest.raises(typer.Exit) as stopped, telling("json"):
+        raise LakeLockedError("expected to be the only one to meter")
+    assert stopped.value.exit_code == 1
+    with pytest.raises(typer.Exit) as misused, telling("json"):
+        raise MisuseError("expected another option")
+    assert misused.value.exit_code == 2
+    told = [(line["level"], line["event"], line["error"], line["message"]) for line in lines(capsys)]
+    assert told == [
+        ("error", "error", "LakeLockedError", "expected to be the only one to meter"),
+        ("error", "error", "MisuseError", "expected another option"),
+    ]
+
+
+def test_a_fault_names_its_place_and_never_what_it_failed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """A library quotes the value that it cannot read, which may be a prompt."""
+    with pytest.raises(typer.Exit) as stopped, telling("json"):
+        pa.array(["my secret prompt"]).cast(pa.int64())
+    assert stopped.value.exit_code == 1
+    err = capsys.readouterr().err
+    (line,) = [json.loads(each) for each in err.splitlines()]
+    assert (line["event"], line["error"]) == ("fault", "ArrowInvalid")
+    assert any(frame.startswith("test_logs.py:") for frame in line["at"])
+    assert "secret" not in err
+
+
+def test_ctrl_c_is_a_line_and_keeps_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing but lines, to the last."""
+    with pytest.raises(SystemExit) as stopped, telling("json"):
+        raise KeyboardInterrupt
+    assert stopped.value.code == 130
+    assert [(line["event"], line["level"]) for line in lines(capsys)] == [("interrupted", WARNING)]
+
+
+def test_what_libraries_warn_of_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """A collector that meets half a line of text drops it, or stops."""
+    with telling("json"):
+        logging.getLogger("somebody.else").warning("first %s\nsecond", "line")
+        logging.getLogger("somebody.else").info("not told")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("old", stacklevel=1)
+    first, second = lines(capsys)
+    assert (first["event"], first["logger"], first["message"]) == ("library", "somebody.else", "first line")
+    assert (second["event"], second["logger"]) == ("library", "py.warnings")
+    handlers = [handler for handler in logging.getLogger().handlers if "Library" in type(handler).__name__]
+    assert handlers == []
+
+
+def test_the_format_comes_from_the_flag_then_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As every setting does; a typo is misuse and says where it stands."""
+    assert chosen_log_format(None) == "text"
+    monkeypatch.setenv(LOG_FORMAT_VARIABLE, "json")
+    assert (chosen_log_format(None), chosen_log_format("text")) == ("json", "text")
+    with pytest.raises(MisuseError, match="--log-format to be one of text, json, got 'xml'"):
+        chosen_log_format("xml")
+    monkeypatch.setenv(LOG_FORMAT_VARIABLE, "logfmt")
+    with pytest.raises(MisuseError, match="TOLLBOOK_LOG_FORMAT"):
+        chosen_log_format(None)
