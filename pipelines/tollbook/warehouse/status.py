@@ -13,7 +13,7 @@ from tollbook.lake.ratings import newest_rating
 from tollbook.settings import Settings
 from tollbook.warehouse.lock import unless_building
 from tollbook.warehouse.publish import PUBLISHED, current_version
-from tollbook.warehouse.state import WarehouseFolder, open_ledger, read_progress
+from tollbook.warehouse.state import WarehouseFolder, open_database, read_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,7 @@ def warehouse_status(settings: Settings) -> WarehouseStatus:
         if building is not None:
             built = None, None
         elif folder.ledger.exists():
-            with open_ledger(folder) as ledger:
-                progress = read_progress(ledger)
-                built = progress.built_commit, progress.built_rating
+            built = _built(folder)
     version = current_version(settings.serve)
     if version is None:
         return WarehouseStatus(lake_commit, lake_rating, *built, None, None, None, None, False, None, building)
@@ -93,3 +91,13 @@ def warehouse_status(settings: Settings) -> WarehouseStatus:
         balanced=differences == 0,
         building=building,
     )
+
+
+def _built(folder: WarehouseFolder) -> tuple[int, int]:
+    """Return the newest commit and rating that the marts hold. Nothing is written, so many may look at once."""
+    with open_database(folder, folder.ledger, read_only=True) as ledger:
+        try:
+            progress = read_progress(ledger)
+        except (duckdb.CatalogException, duckdb.BinderException):  # of another version: the next build begins it anew
+            return 0, 0
+    return progress.built_commit, progress.built_rating
