@@ -9,7 +9,7 @@ from pathlib import Path
 import apache_beam as beam
 
 from tollbook.lake.layout import REJECTS, UNPARSED
-from tollbook.stream import coders, decode  # noqa: F401  importing `coders` registers the Arrow coder
+from tollbook.stream import coders, decode, repeats  # noqa: F401  importing `coders` registers the Arrow coder
 from tollbook.stream.aggregate import AggregateUsage
 from tollbook.stream.attribute import AttributeUsage
 from tollbook.stream.commit import CommitPlan, CommitUsage
@@ -57,17 +57,18 @@ def build(pipeline: beam.Pipeline, ranges: list[OffsetRange], job: Job) -> beam.
     )
     rated = (
         decoded[decode.EVENTS]
-        | "MarkRepeats" >> MarkRepeats(str(lake))
         | "AttributeUsage" >> AttributeUsage(job.owners_path)
         | "RateUsage" >> RateUsage(job.load_book)
+        | "MarkRepeats" >> MarkRepeats(str(lake))
     )
-    minutes = (
-        rated
+    counted = (
+        rated[repeats.MARKED]
         | "AggregateUsage" >> AggregateUsage()
         | "EncodeMinutes" >> beam.Map(minutes_part).with_output_types(bytes)
     )
-    usage = rated | "WriteUsageParquet" >> WriteUsageParquet(lake, epoch)
+    taken_back = rated[repeats.TAKEN_BACK] | "EncodeTakenBack" >> beam.Map(minutes_part).with_output_types(bytes)
+    usage = rated[repeats.MARKED] | "WriteUsageParquet" >> WriteUsageParquet(lake, epoch)
     rejects = decoded[decode.REJECTS] | "WriteRejects" >> WriteRejects(lake, epoch, REJECTS, ingest_date)
     unparsed = decoded[decode.UNPARSED] | "WriteUnparsed" >> WriteRejects(lake, epoch, UNPARSED, ingest_date)
-    parts = (usage, minutes, rejects, unparsed) | "MergeParts" >> beam.Flatten()
+    parts = (usage, counted, taken_back, rejects, unparsed) | "MergeParts" >> beam.Flatten()
     return parts | "CommitUsage" >> CommitUsage(job.plan, job.clock)
