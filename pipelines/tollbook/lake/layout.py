@@ -7,13 +7,15 @@ name is safe as part of a file name because Kafka allows only letters, digits, `
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from tollbook.errors import CorruptManifestError
-from tollbook.lake.log import has_begun
-from tollbook.lake.manifest import COMMITS, commits_after
+from tollbook.lake.log import has_begun, sweep_temporaries
+from tollbook.lake.manifest import COMMITS
+from tollbook.lake.snapshot import CHECKPOINTS, load_snapshot
 
 USAGE = "usage"
 USAGE_MINUTE = "usage_minute"
@@ -23,6 +25,7 @@ DATE_KEY = {USAGE: "event_date", USAGE_MINUTE: "event_date", REJECTS: "ingest_da
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _TEMPORARY = ".tmp"
 _EPOCH = re.compile(r"-e(\d+)\.parquet$")
+_UPKEEP = re.compile(r"-u[0-9a-f]{16}\.parquet(\.tmp)?$")
 
 
 def data_path(table: str, date: str, name: str) -> str:
@@ -42,49 +45,61 @@ def commit_name(commit: int, epoch: int) -> str:
     return f"commit-{commit:020d}-e{epoch}"
 
 
+def upkeep_name(commit: int, number: int) -> str:
+    """Return a name, without folder and ending, of a file that upkeep makes of others; no two are the same.
+
+    Args:
+        commit: Newest commit when it was begun.
+        number: Number of the file in its commit.
+    """
+    return f"upkeep-{commit:020d}-{number:06d}-u{secrets.token_hex(8)}"
+
+
 def temporary_path(path: Path) -> Path:
     """Return the name a file has until it is whole."""
     return path.with_name(f".{path.name}{_TEMPORARY}")
 
 
-def sweep_orphans(lake: Path) -> list[str]:
+def sweep_orphans(lake: Path, *, of_upkeep: bool = False) -> list[str]:
     """Delete data files that no manifest names, left behind by a writer that died; return their paths.
 
-    Only the holder of the lake's lock may call this, before it writes anything: then no file can be on its way. Such a
-    file is of the newest manifest's epoch, or of the next when its writer died before its first commit.
+    Only the holder of the meter's lock may sweep files of meters, and the holder of the lock of upkeep those of upkeep,
+    each before it writes anything: then no file of its kind can be on its way. A file of a meter is of an epoch up to
+    the newest manifest's, or of the next when its writer died before its first commit.
+
+    Args:
+        lake: Folder of the lake.
+        of_upkeep: Sweep what upkeep left behind, instead of what meters did.
 
     Raises:
         CorruptManifestError: Manifests are missing: none is there though the lake had commits, or a file is of an epoch
             whose manifests are not there. Nothing is deleted.
     """
-    named: set[str] = set()
-    epoch = 0
-    for manifest in commits_after(lake, 0):
-        named.update(entry.path for entry in manifest.files)
-        epoch = manifest.epoch
-    _refuse_missing_manifests(lake, named, epoch)
-    swept = []
-    for path in _data_files(lake):
-        relative = path.relative_to(lake).as_posix()
-        if relative not in named:
-            path.unlink()
-            swept.append(relative)
-    for leftover in (lake / "commits").glob(".*.tmp"):
-        leftover.unlink()
-        swept.append(leftover.relative_to(lake).as_posix())
-    return sorted(swept)
+    snapshot = load_snapshot(lake)
+    if snapshot is None and has_begun(lake / COMMITS):
+        raise CorruptManifestError(f"expected manifests in {lake / COMMITS}, found none: restore them first")
+    named = {file.entry.path for file in snapshot.files} if snapshot is not None else set()
+    if snapshot is not None:
+        named.update(file.path for file in snapshot.retired)
+    unnamed = [path for path in _data_files(lake) if path.relative_to(lake).as_posix() not in named]
+    _refuse_missing_manifests(lake, unnamed, snapshot.manifest.epoch if snapshot is not None else 0)
+    orphans = [path for path in unnamed if (_UPKEEP.search(path.name) is not None) == of_upkeep]
+    for path in orphans:
+        path.unlink()
+    if not of_upkeep:
+        orphans += sweep_temporaries(lake / COMMITS)
+    else:
+        orphans += sweep_temporaries(lake / CHECKPOINTS)
+    return sorted(path.relative_to(lake).as_posix() for path in orphans)
 
 
-def _refuse_missing_manifests(lake: Path, named: set[str], epoch: int) -> None:
-    if epoch == 0 and has_begun(lake / COMMITS):
-        raise CorruptManifestError(f"expected manifests in {lake / 'commits'}, found none: restore them first")
-    for path in _data_files(lake):
-        relative = path.relative_to(lake).as_posix()
+def _refuse_missing_manifests(lake: Path, unnamed: Iterable[Path], epoch: int) -> None:
+    for path in unnamed:
         written = _EPOCH.search(path.name)
-        if relative not in named and written is not None and int(written[1]) not in {epoch, epoch + 1}:
+        if written is not None and int(written[1]) > epoch + 1:
             raise CorruptManifestError(
-                f"expected files that no manifest names to be of epoch {epoch} or {epoch + 1}, got {relative}: "
-                "manifests are missing; restore them first"
+                f"expected files that no manifest names to be of epoch {epoch + 1} or before, "
+                f"got {path.relative_to(lake)}: manifests are missing; restore them first"
             )
 
 

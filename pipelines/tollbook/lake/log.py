@@ -13,11 +13,12 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
 
-from tollbook.errors import CommitConflictError, CorruptManifestError, LakeLockedError, MisuseError
+from tollbook.errors import CommitConflictError, CorruptManifestError, LakeLockedError, LakeWriteError, MisuseError
+from tollbook.lake.steps import reached
 
 _DIGITS = 20
 _LOCK = ".lock"
@@ -31,12 +32,21 @@ def entry_path(folder: Path, number: int) -> Path:
 
 def newest_number(folder: Path) -> int:
     """Return the number of the newest entry, 0 when there is none."""
+    return max(entry_numbers(folder), default=0)
+
+
+def oldest_number(folder: Path) -> int:
+    """Return the number of the oldest entry, 0 when there is none."""
+    return min(entry_numbers(folder), default=0)
+
+
+def entry_numbers(folder: Path) -> list[int]:
+    """Return the numbers of all entries, in no order."""
     try:
         with os.scandir(folder) as entries:
-            numbers = [int(entry.name[:_DIGITS]) for entry in entries if _is_entry(entry.name)]
+            return [int(entry.name[:_DIGITS]) for entry in entries if _is_entry(entry.name)]
     except FileNotFoundError:
-        return 0
-    return max(numbers, default=0)
+        return []
 
 
 def read_entry(folder: Path, number: int) -> bytes:
@@ -70,21 +80,27 @@ def append(folder: Path, number: int, content: bytes) -> Path:
 
     Raises:
         CommitConflictError: The number is taken by other bytes.
+        LakeWriteError: The disk is full or read-only; there is no entry.
     """
     path = entry_path(folder, number)
-    folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
-    write_synced(temporary, content)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_synced(temporary, content)
+        reached("entry_written")
         os.link(temporary, path)
     except FileExistsError:
         if path.read_bytes() != content:
             raise CommitConflictError(
                 f"expected to make commit {number}, but {path} exists: another writer was faster"
             ) from None
+    except OSError as failed:
+        raise LakeWriteError(f"expected to write {path}, got: {failed.strerror or failed}") from failed
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     sync_folder(folder)
+    reached("entry_linked")
     begun = folder.parent / _BEGUN
     if not begun.exists():
         write_synced(begun, b"This log has entries: without them nothing beside it may be deleted.\n")
@@ -160,6 +176,13 @@ def write_synced(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def sync_folders(files: Iterable[str], root: Path) -> None:
+    """Wait until the names of `files`, paths below `root`, are on disk, and those of their folders up to `root`."""
+    folders = {root / parent for file in files for parent in PurePosixPath(file).parents}
+    for folder in sorted(folders, reverse=True):
+        sync_folder(folder)
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from tollbook.errors import LakeWriteError
 from tollbook.lake.layout import temporary_path
+from tollbook.lake.steps import reached
 
 _REPEATING = [
     "source",
@@ -116,7 +117,9 @@ def parquet_writer(lake: Path, relative: str, schema: pa.Schema) -> Iterator[pq.
                     yield writer
                 file.flush()
                 os.fsync(file.fileno())
+            reached("file_written")
             temporary.replace(path)
+            reached("file_renamed")
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -134,7 +137,9 @@ def _write(path: Path, rows: pa.Table | pa.RecordBatch) -> int:
             file.flush()
             os.fsync(file.fileno())
             size = file.tell()
+        reached("file_written")
         temporary.replace(path)
+        reached("file_renamed")
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

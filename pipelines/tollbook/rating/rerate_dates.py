@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from tollbook.contracts import contract
 from tollbook.lake.layout import USAGE
-from tollbook.lake.manifest import FileEntry, commits_after
+from tollbook.lake.manifest import FileEntry
 from tollbook.lake.parquet import parquet_writer
 from tollbook.lake.ratings import (
     CLOSED_RATINGS,
@@ -26,6 +26,7 @@ from tollbook.lake.ratings import (
     rating_path,
     ratings_after,
 )
+from tollbook.lake.snapshot import load_snapshot
 from tollbook.rating.closed import ClosedPeriods
 from tollbook.rating.differences import Difference, Differences
 from tollbook.rating.periods.calendar import BillingPeriod
@@ -57,20 +58,21 @@ class StoredDates:
     @classmethod
     def of(cls, root: Path, first_date: date, end_date: date) -> StoredDates:
         """Return the files of dates from the first up to the end."""
-        newest, last = 0, 0
+        last = 0
         usage: defaultdict[date, list[FileEntry]] = defaultdict(list)
         ratings: defaultdict[date, list[Path]] = defaultdict(list)
         for entry in ratings_after(root, 0):
             last = entry.sequence
             for rated in entry.files:
                 ratings[date.fromisoformat(rated.event_date)].append(root / rated.path)
-        for manifest in commits_after(root, 0):
-            newest = manifest.commit
-            for file in manifest.files:
-                if file.table == USAGE and first_date <= date.fromisoformat(file.event_date) < end_date:
-                    usage[date.fromisoformat(file.event_date)].append(file)
+        snapshot = load_snapshot(root)
+        for live in snapshot.of(USAGE) if snapshot is not None else ():
+            event_date = date.fromisoformat(live.entry.event_date)
+            if first_date <= event_date < end_date:
+                usage[event_date].append(live.entry)
         for files in usage.values():
             files.sort(key=lambda file: (file.topic or "", file.partition or 0, file.first_offset or 0))
+        newest = snapshot.manifest.commit if snapshot is not None else 0
         return cls(root, newest, last + 1, usage, ratings)
 
     def stretches(self, event_date: date) -> Iterator[Stretch]:

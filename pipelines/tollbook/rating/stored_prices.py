@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from tollbook.lake.layout import USAGE
-from tollbook.lake.manifest import commits_after
+from tollbook.lake.snapshot import load_snapshot
 from tollbook.rating.book import PriceBook
 from tollbook.rating.store import newest_book
 from tollbook.settings import Settings
@@ -22,12 +22,9 @@ def rerate_notice(settings: Settings, *, home: Path | None = None) -> str | None
     recorded = newest_book(settings.lake)
     if recorded is None or recorded.version == PriceBook.load(settings).version:
         return None
-    dates = [
-        date.fromisoformat(file.event_date)
-        for manifest in commits_after(settings.lake, 0)
-        for file in manifest.files
-        if file.table == USAGE
-    ]
+    snapshot = load_snapshot(settings.lake)
+    usage = snapshot.of(USAGE) if snapshot is not None else []
+    dates = [date.fromisoformat(file.entry.event_date) for file in usage]
     if not dates:
         return None
     where = "" if home is None else f" --home {home}"

@@ -12,11 +12,22 @@ import apache_beam as beam
 import msgspec
 
 from tollbook.contracts import usage_event
-from tollbook.errors import CommitConflictError
+from tollbook.errors import CommitConflictError, FencedError
 from tollbook.lake.layout import USAGE_MINUTE, commit_name, data_path
-from tollbook.lake.log import sync_folder
-from tollbook.lake.manifest import FileEntry, Manifest, PartitionTotals, SkippedOffsets, commit, newest
+from tollbook.lake.log import sync_folders
+from tollbook.lake.manifest import (
+    FORMAT_VERSION,
+    FileEntry,
+    Manifest,
+    PartitionTotals,
+    SkippedOffsets,
+    commit,
+    newest,
+    newest_commit,
+    read_commit,
+)
 from tollbook.lake.parquet import write_parquet
+from tollbook.lake.steps import reached
 from tollbook.stream.aggregate import fold
 from tollbook.stream.coders import RecordBatchCoder
 from tollbook.stream.decode import Clock
@@ -33,8 +44,10 @@ class CommitPlan:
 
     Attributes:
         lake: Folder of the lake.
-        number: Number of the commit to make: one above the newest when the micro-batch was planned.
-        epoch: The writer's epoch.
+        base: Newest commit when the micro-batch was planned, 0 for none.
+        batch: Name of the micro-batch, so that a retry finds the commit it made.
+        epoch: The meter's epoch.
+        epoch_owner: Name of the meter, so that another one with the same epoch is known.
         writer: Who writes, for people.
         catalogue_version: Version of the price book that rated the events.
         reference_version: Owner rules that assigned them.
@@ -43,8 +56,10 @@ class CommitPlan:
     """
 
     lake: Path
-    number: int
+    base: int
+    batch: str
     epoch: int
+    epoch_owner: str
     writer: str
     catalogue_version: str
     reference_version: str
@@ -57,7 +72,7 @@ class CommitUsage(beam.PTransform):
 
     Input: every encoded CommitPart of the micro-batch.
     Output: the number of the commit, once.
-    Retries make the same commit, or fail with CommitConflictError when another writer was faster.
+    Retries make the same commit, or find that it was made. It fails when another meter took over (FencedError).
     """
 
     def __init__(self, plan: CommitPlan, clock: Clock) -> None:
@@ -88,29 +103,70 @@ class _Commit(beam.DoFn):
 
 
 def commit_parts(parts: list[CommitPart], plan: CommitPlan, *, now: datetime) -> int:
-    """Make the commit of `parts` and return its number.
+    """Make the commit of `parts` and return its number: one above the newest, which upkeep may have moved.
 
     Raises:
-        CommitConflictError: The lake moved on since the micro-batch was planned.
+        FencedError: Another meter took over.
+        CommitConflictError: The book does not go on where the micro-batch begins.
+        LakeWriteError: The disk is full or read-only; nothing was committed.
     """
-    before = newest(plan.lake)
-    last = before.commit if before is not None else 0
-    if last != plan.number - 1:
-        raise CommitConflictError(
-            f"expected commit {plan.number - 1} to be the newest of {plan.lake}, got {last}: another writer was faster"
-        )
     files = sorted((file for part in parts for file in part.files), key=lambda file: file.path)
     files += _write_minutes(parts, plan)
-    for folder in sorted({(plan.lake / file.path).parent for file in files}):
-        sync_folder(folder)
+    sync_folders((file.path for file in files), plan.lake)
+    reached("folders_synced")
+    while True:
+        before = newest(plan.lake)
+        refuse_if_fenced(plan.lake, before, plan.epoch, plan.epoch_owner)
+        made = _commit_of(plan, before.commit if before is not None else 0)
+        if made:
+            return made
+        manifest = _manifest(parts, plan, before, files, now)
+        try:
+            commit(plan.lake, manifest)
+        except CommitConflictError:
+            if newest_commit(plan.lake) == (before.commit if before is not None else 0):
+                raise
+        else:
+            reached("commit_made")
+            return manifest.commit
+
+
+def refuse_if_fenced(lake: Path, before: Manifest | None, epoch: int, owner: str) -> None:
+    """Refuse to go on when `before`, the newest manifest, shows that another meter took the lake over.
+
+    Raises:
+        FencedError: It did.
+    """
+    if before is not None and (before.epoch > epoch or (before.epoch == epoch and before.epoch_owner != owner)):
+        raise FencedError(
+            f"expected to be the meter of {lake} with epoch {epoch}, but commit {before.commit} has the epoch "
+            f"{before.epoch} of {before.epoch_owner or before.writer}: another meter took over, and this one ends; "
+            "what it had read and not committed is read by that one"
+        )
+
+
+def _commit_of(plan: CommitPlan, last: int) -> int:
+    """Return the commit since the plan that this very micro-batch made, 0 for none."""
+    for number in range(last, plan.base, -1):
+        if read_commit(plan.lake, number).batch == plan.batch:
+            return number
+    return 0
+
+
+def _manifest(
+    parts: list[CommitPart], plan: CommitPlan, before: Manifest | None, files: list[FileEntry], now: datetime
+) -> Manifest:
     totals = _copy_totals(before)
     for topic, partition, beginning in plan.beginnings:
         empty = PartitionTotals(first_offset=beginning, next_offset=beginning)
         totals.setdefault(topic, {}).setdefault(partition, empty)
     skipped = _add_up(parts, totals)
-    manifest = Manifest(
-        commit=plan.number,
+    return Manifest(
+        commit=before.commit + 1 if before is not None else 1,
+        format_version=FORMAT_VERSION,
         epoch=plan.epoch,
+        epoch_owner=plan.epoch_owner,
+        batch=plan.batch,
         writer=plan.writer,
         committed_at=now,
         schema_versions={"usage_event": usage_event().version},
@@ -123,9 +179,8 @@ def commit_parts(parts: list[CommitPart], plan: CommitPlan, *, now: datetime) ->
         topic_ids=(before.topic_ids if before is not None else {}) | dict(plan.topic_ids),
         unknown_fields=_added(before.unknown_fields if before is not None else {}, parts, "unknown_fields"),
         ignored=_added(before.ignored if before is not None else {}, parts, "ignored"),
+        offset_bases=before.offset_bases if before is not None else {},
     )
-    commit(plan.lake, manifest)
-    return plan.number
 
 
 def _add_up(parts: list[CommitPart], totals: dict[str, dict[int, PartitionTotals]]) -> list[SkippedOffsets]:
@@ -191,7 +246,7 @@ def _write_minutes(parts: list[CommitPart], plan: CommitPlan) -> list[FileEntry]
     batches = [batch.replace_schema_metadata(None) for batch in batches if batch.num_rows]
     if not batches:
         return []
-    name = commit_name(plan.number, plan.epoch)
+    name = commit_name(plan.base + 1, plan.epoch)
     entries = []
     for date, rows in split_by_date(fold(batches), time_column="event_minute"):
         path = data_path(USAGE_MINUTE, date, name)

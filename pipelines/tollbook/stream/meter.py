@@ -7,10 +7,11 @@ says; nothing else is remembered, so a meter killed at any moment goes on where 
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import apache_beam as beam
@@ -19,7 +20,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from tollbook.broker.connect import bootstrap
-from tollbook.errors import KafkaUnavailableError, OffsetGapError
+from tollbook.errors import CommitConflictError, FencedError, KafkaUnavailableError, OffsetGapError
+from tollbook.lake.expiry import checkpoint_is_due, expire
 from tollbook.lake.layout import expire_unparsed, sweep_orphans
 from tollbook.lake.lock import writer_lock
 from tollbook.lake.manifest import Manifest, newest
@@ -34,7 +36,7 @@ from tollbook.stream.job import Job, build
 from tollbook.stream.ranges import OffsetRange, plan_ranges
 from tollbook.stream.rate import BookLoader
 from tollbook.stream.read import close_consumers
-from tollbook.stream.rejects import publish_rejects
+from tollbook.stream.rejects import publish_rejects, published_commit
 from tollbook.stream.topics import KafkaTopics, Place
 
 KEEP_UNPARSED_DAYS = 14
@@ -102,7 +104,8 @@ def run_meter(
         OffsetGapError: Kafka dropped records before they were read, or a topic was made anew.
         KafkaUnavailableError: No broker answers.
         MisuseError: A topic does not exist.
-        CommitConflictError: Another writer committed to the lake.
+        FencedError: Another meter took the lake over.
+        LakeWriteError: The disk is full or read-only; the commits before stand.
         CorruptManifestError: Manifests of the lake are missing.
     """
     # Of pyarrow's pools the system's took 6 to 9 % less CPU and 100 MiB less on a million events.
@@ -134,6 +137,8 @@ class _Meter:
         self._lake = options.settings.lake
         self._manifest = newest(self._lake)
         self._epoch = self._manifest.epoch + 1 if self._manifest is not None else 1
+        self._writer = f"{socket.gethostname()}:{os.getpid()}"
+        self._owner = f"{self._writer}:{secrets.token_hex(8)}"
         self._counts_before = _counts(self._manifest)
         self._expired_at = float("-inf")
 
@@ -157,20 +162,29 @@ class _Meter:
                 close_consumers()
                 self._rest(_AWAY_SECONDS)
                 continue
+            except FencedError:
+                raise
+            except CommitConflictError as conflict:
+                self._tell(f"{conflict.message}; planning anew from the newest commit")
+                self._manifest = newest(self._lake)
+                continue
             if behind == 0:
                 self._rest(_IDLE_SECONDS)
         return _progress(self._manifest, self._counts_before, behind)
 
     def _step(self, topics: KafkaTopics, ends: Mapping[Place, int]) -> int:
         """Make one commit of what lies before `ends`; return how many offsets that was behind, 0 for none."""
-        if time.monotonic() - self._expired_at > _EXPIRY_SECONDS:
-            expire_unparsed(self._lake, now=self._options.clock(), keep_days=KEEP_UNPARSED_DAYS)
-            self._expired_at = time.monotonic()
+        self._keep_up()
         ids = topics.ids()
         _refuse_other_topics(self._manifest, ids)
         beginnings = topics.beginnings(ends)
         committed = _committed(self._manifest)
-        ranges = plan_ranges(committed, beginnings, ends, max_records=self._options.max_commit_records)
+        bases = _bases(self._manifest)
+        beginnings, ends = _in_the_book(beginnings, bases), _in_the_book(ends, bases)
+        ranges = [
+            replace(each, base=bases.get((each.topic, each.partition), 0))
+            for each in plan_ranges(committed, beginnings, ends, max_records=self._options.max_commit_records)
+        ]
         if not ranges:
             return 0
         behind = sum(end - committed.get(place, beginnings[place]) for place, end in ends.items())
@@ -179,6 +193,15 @@ class _Meter:
         publish_rejects(self._options.settings, self._servers)
         self._report(_progress(self._manifest, self._counts_before, behind))
         return behind
+
+    def _keep_up(self) -> None:
+        """Delete what has expired: unparsed bytes once an hour, manifests whenever a checkpoint is due."""
+        now = self._options.clock()
+        if time.monotonic() - self._expired_at > _EXPIRY_SECONDS:
+            expire_unparsed(self._lake, now=now, keep_days=KEEP_UNPARSED_DAYS)
+            self._expired_at = time.monotonic()
+        if self._manifest is not None and checkpoint_is_due(self._lake, self._manifest.commit):
+            expire(self._lake, now=now, needed_from=published_commit(self._lake) + 1)
 
     def _run_micro_batch(
         self, ranges: list[OffsetRange], beginnings: Mapping[Place, int], ids: Mapping[str, str]
@@ -189,9 +212,11 @@ class _Meter:
         recorded = record(self._lake, book, options.clock())
         plan = CommitPlan(
             lake=self._lake,
-            number=(self._manifest.commit if self._manifest is not None else 0) + 1,
+            base=self._manifest.commit if self._manifest is not None else 0,
+            batch=secrets.token_hex(8),
             epoch=self._epoch,
-            writer=f"{socket.gethostname()}:{os.getpid()}",
+            epoch_owner=self._owner,
+            writer=self._writer,
             catalogue_version=recorded.version,
             reference_version=owners_of(options.settings.owners).version,
             beginnings=tuple((topic, partition, offset) for (topic, partition), offset in beginnings.items()),
@@ -227,6 +252,17 @@ def _committed(manifest: Manifest | None) -> dict[Place, int]:
     return {
         (topic, partition): offset for topic, each in manifest.offsets.items() for partition, offset in each.items()
     }
+
+
+def _bases(manifest: Manifest | None) -> dict[Place, int]:
+    """Return what the book's offsets are above Kafka's, for partitions whose log began anew."""
+    told = manifest.offset_bases if manifest is not None else {}
+    return {(topic, partition): base for topic, each in told.items() for partition, base in each.items()}
+
+
+def _in_the_book(offsets: Mapping[Place, int], bases: Mapping[Place, int]) -> dict[Place, int]:
+    """Return Kafka's offsets as the book counts them."""
+    return {place: offset + bases.get(place, 0) for place, offset in offsets.items()}
 
 
 def _counts(manifest: Manifest | None) -> tuple[int, int, int]:

@@ -15,12 +15,21 @@ _METADATA_KEY = b"tollbook.chunk"
 
 @dataclass(frozen=True, slots=True)
 class OffsetRange:
-    """Offsets `[first_offset, next_offset)` of one partition."""
+    """Offsets `[first_offset, next_offset)` of one partition, as the book counts them.
+
+    Attributes:
+        topic: Kafka topic.
+        partition: Kafka partition.
+        first_offset: First offset.
+        next_offset: Offset after the last.
+        base: What the book's offsets are above Kafka's: zero, unless the log of the partition began anew.
+    """
 
     topic: str
     partition: int
     first_offset: int
     next_offset: int
+    base: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from kafka.errors import KafkaError
 
 from tollbook.contracts import contract
 from tollbook.errors import KafkaUnavailableError
+from tollbook.lake.steps import reached
 from tollbook.stream.kafka_batches import CONTROL, RECORDS, Headers, RecordChunk, read_in_chunks
 from tollbook.stream.ranges import ChunkOrigin, OffsetRange
 
@@ -99,7 +100,7 @@ class _Gathered:
         arrays = [
             pa.repeat(pa.scalar(place.topic), rows),
             pa.repeat(pa.scalar(place.partition, pa.int32()), rows),
-            pa.array(np.concatenate(self.offsets)),
+            pa.array(np.concatenate(self.offsets) + place.base),
             pa.array(np.concatenate(self.timestamps_ms) * 1000).cast(pa.timestamp("us", "UTC")),
             pa.concat_arrays(self.keys),
             pa.concat_arrays(self.values),
@@ -108,8 +109,8 @@ class _Gathered:
         origin = ChunkOrigin(
             topic=place.topic,
             partition=place.partition,
-            first_offset=self.start,
-            next_offset=next_offset,
+            first_offset=self.start + place.base,
+            next_offset=next_offset + place.base,
             records=rows,
             tombstones=self.tombstones,
             control=self.control,
@@ -131,31 +132,34 @@ def read_range(
         KafkaUnavailableError: The broker gave nothing new for a minute.
     """
     partition = TopicPartition(place.topic, place.partition)
+    first, end = place.first_offset - place.base, place.next_offset - place.base  # as Kafka counts them
     if consumer.assignment() != {partition}:
         consumer.assign([partition])
-    consumer.seek(partition, place.first_offset)
-    gathered = _Gathered(place.first_offset)
-    position = place.first_offset
+    consumer.seek(partition, first)
+    gathered = _Gathered(first)
+    position = first
     last_progress = time.monotonic()
-    while position < place.next_offset:
+    while position < end:
         for chunk in _poll(consumer, partition):
-            if chunk.offset >= place.next_offset:
-                position = place.next_offset
+            if chunk.offset >= end:
+                position = end
                 break
-            gathered.add(chunk, place.next_offset)
-            position = min(chunk.next_offset, place.next_offset)
+            gathered.add(chunk, end)
+            position = min(chunk.next_offset, end)
             last_progress = time.monotonic()
             if gathered.rows >= chunk_records or gathered.bytes >= chunk_bytes:
+                reached("chunk_read")
                 yield gathered.batch(place, position)
                 gathered = _Gathered(position)
-            if position >= place.next_offset:
+            if position >= end:
                 break
         if time.monotonic() - last_progress > _STALL_SECONDS:
             raise KafkaUnavailableError(
-                f"expected records of {place.topic}-{place.partition} from {position} up to {place.next_offset}, "
+                f"expected records of {place.topic}-{place.partition} from {position} up to {end}, "
                 f"got none for {_STALL_SECONDS:.0f} s"
             )
     if position > gathered.start:
+        reached("chunk_read")
         yield gathered.batch(place, position)
 
 

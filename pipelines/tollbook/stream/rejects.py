@@ -17,7 +17,7 @@ from tollbook.broker.topics import ensure_topics
 from tollbook.errors import KafkaUnavailableError
 from tollbook.lake.layout import REJECTS
 from tollbook.lake.log import write_synced
-from tollbook.lake.manifest import commits_after, newest_commit
+from tollbook.lake.manifest import METER, commits_after, newest_commit
 from tollbook.settings import Settings
 
 REJECTS_TOPIC = "llm.usage.rejects"
@@ -45,6 +45,8 @@ def publish_rejects(settings: Settings, bootstrap_servers: str) -> int:
     with ExitStack() as stack:
         producer: KafkaProducer | None = None
         for manifest in commits_after(lake, done):
+            if manifest.kind != METER:
+                continue  # upkeep makes files anew of rejects that were published when they came
             for entry in manifest.files:
                 path = lake / entry.path
                 if entry.table == REJECTS and path.exists():  # an erasure may have made it anew since

@@ -48,6 +48,7 @@ PARTITION_TOTALS = pa.schema(
         ("control_offsets", pa.int64()),
         ("aborted_offsets", pa.int64()),
         ("missing_offsets", pa.int64()),
+        ("lost_offsets", pa.int64()),
         ("usage_rows", pa.int64()),
         ("reject_rows", pa.int64()),
         ("silent_records", pa.int64()),

@@ -15,8 +15,9 @@ from typing import Any
 import duckdb
 
 from tollbook.errors import BuildFailedError, WarehouseStateError
-from tollbook.lake.manifest import commits_after, newest_commit
+from tollbook.lake.manifest import newest_commit
 from tollbook.lake.ratings import newest_rating, ratings_after
+from tollbook.lake.snapshot import load_snapshot
 from tollbook.settings import Settings
 from tollbook.warehouse.balance import check_balance
 from tollbook.warehouse.book import Progress
@@ -29,6 +30,7 @@ from tollbook.warehouse.plan import Plan, make_plan, write_plan
 from tollbook.warehouse.project import NodeFailure, project_digest, run_dbt
 from tollbook.warehouse.publish import Publication, current_version, is_published, publish_marts
 from tollbook.warehouse.rating_measures import measure_ratings, rating_files_table
+from tollbook.warehouse.record import recorded
 from tollbook.warehouse.state import (
     WarehouseFolder,
     begin_build,
@@ -40,6 +42,7 @@ from tollbook.warehouse.state import (
     stamped_build,
     take_commits,
     take_rating,
+    taken_files,
 )
 
 _BALANCE_TEST = "assert_the_book_balances"
@@ -100,7 +103,7 @@ def build(
     started = time.monotonic()
     folder = WarehouseFolder.of(settings)
     digest, now = project_digest(), clock()
-    with build_lock(folder, tell):
+    with build_lock(folder, tell), recorded(settings, clock):
         charges_current = charges_are_current(settings, now)
         with open_ledger(folder) as ledger:
             new_files = _take(settings, folder, ledger, tell)
@@ -150,13 +153,15 @@ def _take(settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyCo
 def _take_commits(settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, tell: Tell) -> int:
     progress = read_progress(ledger)
     _refuse_older_lake(folder, settings, "commit", newest_commit(settings.lake), progress.taken_commit)
-    manifests = list(commits_after(settings.lake, progress.taken_commit))
-    if not manifests:
+    snapshot = load_snapshot(settings.lake)
+    if snapshot is None or snapshot.manifest.commit == progress.taken_commit:
         return 0
-    measured = measure_files(folder, settings.lake, manifests)
-    tell(f"gate: {len(measured)} new files of commits {manifests[0].commit} to {manifests[-1].commit}")
+    taken = taken_files(ledger)
+    in_force = {file.entry.path for file in snapshot.files}
+    measured = measure_files(folder, settings.lake, [file for file in snapshot.files if file.entry.path not in taken])
+    tell(f"gate: {len(measured)} new files up to commit {snapshot.manifest.commit}")
     judge(measured, folder.gate)
-    take_commits(ledger, after=progress.taken_commit, manifests=manifests, files=lake_files_table(measured))
+    take_commits(ledger, newest=snapshot.manifest, files=lake_files_table(measured), replaced=taken - in_force)
     return len(measured)
 
 

@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 
 from tollbook.contracts import contract
 from tollbook.lake.layout import REJECTS, USAGE, USAGE_MINUTE
-from tollbook.lake.manifest import FileEntry, Manifest
+from tollbook.lake.manifest import FileEntry
 from tollbook.lake.ratings import RATINGS, RatingFile
+from tollbook.lake.snapshot import LiveFile
 from tollbook.warehouse.book import LAKE_FILES, pico_to_usd
 from tollbook.warehouse.state import WarehouseFolder, limits
 
@@ -51,7 +52,7 @@ class FileMeasures(Generic[Told]):
     """What one file holds and what is told of it.
 
     Attributes:
-        commit: Commit that added it, or the sequence of its rating.
+        commit: Last commit that its rows came with, or the sequence of its rating.
         told: What the log tells of it.
         path: Where it lies.
         readable: 1 when it can be read as Parquet, else 0.
@@ -81,16 +82,15 @@ class FileMeasures(Generic[Told]):
         return whole and self.columns_off == 0 and self.rows == self.told.rows
 
 
-def measure_files(folder: WarehouseFolder, lake: Path, manifests: Sequence[Manifest]) -> list[FileMeasures[FileEntry]]:
-    """Measure the files that `manifests` name, of the tables that the warehouse takes.
+def measure_files(folder: WarehouseFolder, lake: Path, live_files: Iterable[LiveFile]) -> list[FileMeasures[FileEntry]]:
+    """Measure files in force, of the tables that the warehouse takes.
 
     Rows are looked at only when every file is whole; otherwise the gate refuses them anyway.
     """
     files = [
-        FileMeasures(manifest.commit, entry, lake / entry.path)
-        for manifest in manifests
-        for entry in manifest.files
-        if entry.table in RECORD_OF
+        FileMeasures(live.newest_rows, live.entry, lake / live.entry.path)
+        for live in live_files
+        if live.entry.table in RECORD_OF
     ]
     measure_footers(files)
     if all(each.is_whole for each in files):

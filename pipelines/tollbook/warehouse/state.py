@@ -9,7 +9,7 @@ dates that are taken but not built, and the next one makes them again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -156,36 +156,37 @@ def read_progress(connection: DuckDBPyConnection) -> Progress:
     return Progress(*row)
 
 
-def take_commits(connection: DuckDBPyConnection, *, after: int, manifests: Sequence[Manifest], files: pa.Table) -> None:
-    """Remember files that passed the gate and the totals of their newest commit, in one transaction.
+def taken_files(connection: DuckDBPyConnection) -> set[str]:
+    """Return the paths of the lake's files that passed the gate and are in force, as far as the ledger knows."""
+    return {path for (path,) in connection.execute("select path from book.lake_files").fetchall()}
+
+
+def take_commits(
+    connection: DuckDBPyConnection, *, newest: Manifest, files: pa.Table, replaced: Iterable[str] = ()
+) -> None:
+    """Remember files that passed the gate and the totals of the newest commit, in one transaction.
 
     Args:
         connection: The ledger.
-        after: Newest commit taken before.
-        manifests: The commits after it, in order; nothing happens without any.
-        files: Their files, `LAKE_FILES`, shape (n_files,).
-
-    Raises:
-        WarehouseStateError: The commits do not follow each other.
+        newest: The commit up to which files were taken.
+        files: Files that came into force since the commit taken before, `LAKE_FILES`, shape (n_files,).
+        replaced: Paths of those that are no longer in force.
     """
-    if not manifests:
-        return
-    expected = list(range(after + 1, after + 1 + len(manifests)))
-    if [manifest.commit for manifest in manifests] != expected:
-        raise WarehouseStateError(
-            f"expected commits {expected[0]} to {expected[-1]}, got {[manifest.commit for manifest in manifests]}"
-        )
-    newest = manifests[-1]
-    totals = _totals_table(newest.totals)
+    tables = {
+        "new_files": files,
+        "replaced_files": pa.table({"path": pa.array(sorted(replaced), pa.string())}),
+        "new_totals": _totals_table(newest.totals),
+    }
     with transaction(connection):
-        for name, table in (("new_files", files), ("new_totals", totals)):
+        for name, table in tables.items():
             connection.register(name, table)
+        connection.execute("delete from book.lake_files where path in (select path from replaced_files)")
         connection.execute("insert into book.lake_files by name select * from new_files")
         connection.execute("delete from book.partition_totals")
         connection.execute("insert into book.partition_totals by name select * from new_totals")
         connection.execute("update book.progress set taken_commit = ?", [newest.commit])
-    connection.unregister("new_files")
-    connection.unregister("new_totals")
+    for name in tables:
+        connection.unregister(name)
 
 
 def take_rating(connection: DuckDBPyConnection, *, sequence: int, files: pa.Table) -> None:

@@ -16,6 +16,7 @@ import pytest
 from tollbook.contracts import usage_record_schema
 from tollbook.errors import BookUnbalancedError, GateFailedError
 from tollbook.lake.manifest import FileEntry, Manifest, manifest_path
+from tollbook.lake.snapshot import LiveFile
 from tollbook.warehouse.build import build
 from tollbook.warehouse.gate import judge
 from tollbook.warehouse.measures import measure_files
@@ -29,10 +30,15 @@ def refused(lake: LakeBuilder, manifest: Manifest) -> tuple[str, ...]:
     """Return what the gate finds in the files of one commit."""
     folder = WarehouseFolder.of(lake.settings)
     folder.root.mkdir(parents=True, exist_ok=True)
-    measured = measure_files(folder, lake.settings.lake, [manifest])
+    measured = measure_files(folder, lake.settings.lake, live_files(manifest))
     with pytest.raises(GateFailedError) as refusal:
         judge(measured, folder.gate)
     return refusal.value.findings
+
+
+def live_files(manifest: Manifest) -> list[LiveFile]:
+    """Return the files that one commit added."""
+    return [LiveFile(commit=manifest.commit, entry=entry) for entry in manifest.files]
 
 
 def retell(lake: LakeBuilder, manifest: Manifest, **told: Any) -> Manifest:
@@ -238,4 +244,4 @@ def test_entry_knows_its_table() -> None:
         type=Manifest,
     )
 
-    assert measure_files(WarehouseFolder(Path("unused")), Path("unused"), [manifest]) == []
+    assert measure_files(WarehouseFolder(Path("unused")), Path("unused"), live_files(manifest)) == []

@@ -19,6 +19,7 @@ select
     tombstones,
     control_offsets,
     aborted_offsets,
-    missing_offsets
+    missing_offsets,
+    lost_offsets
 
 from partition_totals

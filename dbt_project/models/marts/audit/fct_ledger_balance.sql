@@ -36,7 +36,7 @@
     'records': 'usage_rows', 'input_tokens': 'input_tokens', 'output_tokens': 'output_tokens', 'list_cost': 'list_cost',
     'contracted_cost': 'contracted_cost',
 } %}
-{%- set no_record = 'tombstones + control_offsets + aborted_offsets + missing_offsets' %}
+{%- set no_record = 'tombstones + control_offsets + aborted_offsets + missing_offsets + lost_offsets' %}
 {%- set accepted = "telling_state in ('standing', 'superseded', 'voided')" %}
 {%- set quarantined = "telling_state in ('duplicate', 'conflict')" %}
 {%- set not_standing = "telling_state in ('superseded', 'voided')" %}

@@ -14,6 +14,7 @@ select
     control_offsets,
     aborted_offsets,
     missing_offsets,
+    lost_offsets,
     usage_rows,
     reject_rows,
     silent_records,
