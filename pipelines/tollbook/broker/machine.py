@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 from tollbook.broker import jars, ports
-from tollbook.broker.connect import answers
+from tollbook.broker.connect import admin, answers
 from tollbook.broker.java import MINIMUM_MAJOR, bundled_java, java_on_path
 from tollbook.broker.lifecycle import Broker
+from tollbook.connection.cluster import KafkaCluster
+from tollbook.connection.security import PLAIN_CONNECTION
 from tollbook.contracts import shipped_folder
-from tollbook.errors import ContractNotFoundError
+from tollbook.errors import ContractNotFoundError, KafkaRefusedError, KafkaUnavailableError, MisuseError
 from tollbook.settings import Settings
 
 FIRST_PYTHON = (3, 11)
@@ -123,10 +125,19 @@ def _port(settings: Settings) -> Finding:
 
 def _kafka(settings: Settings) -> Finding:
     if settings.bootstrap_servers is not None:
-        if answers(settings.bootstrap_servers, timeout_seconds=ANSWER_SECONDS):
-            return Finding("kafka", "ok", f"{settings.bootstrap_servers} answers")
+        cluster = KafkaCluster(settings.bootstrap_servers, settings.kafka_security)
         advice = "start that Kafka, or unset TOLLBOOK_BOOTSTRAP_SERVERS to use the embedded broker"
-        return Finding("kafka", "missing", f"{settings.bootstrap_servers} does not answer", advice)
+        try:
+            with admin(cluster, timeout_seconds=ANSWER_SECONDS):
+                pass  # it answers, and lets this client in
+        except (KafkaRefusedError, MisuseError) as error:
+            return Finding("kafka", "missing", error.message, "mend the security settings; infra/kafka has examples")
+        except KafkaUnavailableError as error:
+            return Finding("kafka", "missing", error.message, advice)
+        if answers(cluster, timeout_seconds=ANSWER_SECONDS):
+            how = "" if cluster.security == PLAIN_CONNECTION else f", {cluster.security.protocol}"
+            return Finding("kafka", "ok", f"{cluster} answers{how}")
+        return Finding("kafka", "missing", f"{cluster} answers, but has no controller or no broker yet", advice)
     if Broker(settings).status().ready:
         return Finding("kafka", "ok", "the embedded broker answers")
     return Finding("kafka", "note", "the embedded broker does not run", "`tollbook broker up` starts it")

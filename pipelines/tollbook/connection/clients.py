@@ -52,9 +52,8 @@ def connect(make: Callable[..., Any], cluster: KafkaCluster, **options: Any) -> 
         made.append(KafkaNetClient(net=net, manager=manager, **configs))
         return made[-1]
 
-    if security.sasl:
-        for name in _WIRE_LOGGERS:
-            logging.getLogger(name).addFilter(_without_wire_traces)
+    for name in _WIRE_LOGGERS:
+        logging.getLogger(name).addFilter(_without_wire_traces)
     try:
         return make(**{**cluster.client_options(), "kafka_client": network_client, **options})
     except BaseException as failed:
@@ -88,7 +87,7 @@ def last_failure(client: Any) -> Failure | None:
 
 
 def _without_wire_traces(record: logging.LogRecord) -> bool:
-    """Keep what kafka-python traces of the wire out of every log: a password is in it, in one of its mechanisms."""
+    """Keep what kafka-python traces of the wire out of every log: passwords are in it, and records."""
     return record.levelno > logging.DEBUG
 
 

@@ -250,9 +250,10 @@ def _records_sent(settings: Settings) -> int:
     """Return how many offsets the usage topic has behind it."""
     from kafka import KafkaConsumer, TopicPartition
 
-    from tollbook.broker.connect import bootstrap
+    from tollbook.broker.connect import cluster_of
+    from tollbook.connection.clients import connect
 
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap(settings).split(","))
+    consumer = connect(KafkaConsumer, cluster_of(settings))
     try:
         partitions = consumer.partitions_for_topic(USAGE_TOPIC) or ()
         ends = consumer.end_offsets([TopicPartition(USAGE_TOPIC, number) for number in partitions])

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
+from tollbook.errors import KafkaRefusedError, MisuseError
 from tollbook.integrations.settings import DeliverySettings
 from tollbook.integrations.spool import Spool
 
@@ -57,6 +58,7 @@ class Delivery:
         self._told_error_at: float | None = None
         self._away_until = 0.0
         self._told_away = False
+        self._told_refusal = ""
         self._adopted_at = time.monotonic()
         self.spool = Spool(
             settings.spool,
@@ -237,6 +239,9 @@ class Delivery:
         """Make a producer, once the topic's partitions are known."""
         from kafka import KafkaProducer
 
+        from tollbook.connection.clients import connect
+        from tollbook.connection.cluster import KafkaCluster
+
         servers = self._settings.bootstrap_servers or ""
         options = {
             "bootstrap_timeout_ms": _CONNECT_MS,
@@ -252,9 +257,8 @@ class Delivery:
         }
         producer = None
         try:
-            producer = KafkaProducer(
-                bootstrap_servers=servers.split(","), acks="all", enable_idempotence=True, **options
-            )
+            cluster = KafkaCluster(servers, self._settings.kafka_security)
+            producer = connect(KafkaProducer, cluster, acks="all", enable_idempotence=True, **options)
             producer.partitions_for(self._settings.topic)
         except Exception as error:  # noqa: BLE001 - whatever is wrong, records wait and it is tried again
             self._away(error)
@@ -272,8 +276,9 @@ class Delivery:
 
     def _away(self, error: Exception) -> None:
         self._away_until = time.monotonic() + self._settings.retry_seconds
-        if not self._told_away:
-            self._told_away = True
+        refused = str(error) if isinstance(error, KafkaRefusedError | MisuseError) else ""
+        if not self._told_away or (refused and refused != self._told_refusal):
+            self._told_away, self._told_refusal = True, refused
             where, what = self._settings.bootstrap_servers, type(error).__name__
             _log.warning(
                 "tollbook: Kafka at %s is away (%s: %s); records wait in %s", where, what, error, self._settings.spool

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from tollbook.connection.security import PLAIN_CONNECTION, KafkaSecurity
 from tollbook.errors import MisuseError
-from tollbook.settings import BOOTSTRAP_VARIABLE, DEFAULT_HOME, HOME_VARIABLE
+from tollbook.settings import BOOTSTRAP_VARIABLE, DEFAULT_HOME, HOME_VARIABLE, kafka_security_told
 
 _MIB: Final = 1024 * 1024
 
@@ -32,8 +33,9 @@ class DeliverySettings:
         acknowledge_seconds: How long to wait for the broker before records go to the spool.
         retry_seconds: How long to leave a broker that is away alone.
         exit_seconds: How long the end of the process waits for the broker. `TOLLBOOK_EXIT_SECONDS`.
-        kafka_options: Further options of kafka-python's producer, such as those of SASL and TLS.
-            `TOLLBOOK_KAFKA_OPTIONS`, a JSON object.
+        kafka_security: How to connect, by the same variables as everywhere in Tollbook: `TOLLBOOK_KAFKA_...`.
+        kafka_options: Further options of kafka-python's producer, which go before all others.
+            `TOLLBOOK_KAFKA_OPTIONS`, a JSON object. They may hold a password and are not shown.
     """
 
     topic: str
@@ -46,7 +48,8 @@ class DeliverySettings:
     acknowledge_seconds: float = 2.0
     retry_seconds: float = 1.0
     exit_seconds: float = 5.0
-    kafka_options: Mapping[str, Any] = field(default_factory=dict)
+    kafka_security: KafkaSecurity = PLAIN_CONNECTION
+    kafka_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, topic: str) -> DeliverySettings:
@@ -69,6 +72,7 @@ class DeliverySettings:
             spool_bytes=int(_number("TOLLBOOK_SPOOL_BYTES", 1024 * _MIB)),
             fsync_seconds=_number("TOLLBOOK_SPOOL_FSYNC_SECONDS", 1.0),
             exit_seconds=_number("TOLLBOOK_EXIT_SECONDS", 5.0),
+            kafka_security=kafka_security_told(),
             kafka_options=_options("TOLLBOOK_KAFKA_OPTIONS"),
         )
 

@@ -13,6 +13,8 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from tollbook.broker.connect import admin
+from tollbook.connection.clients import connect, last_failure
+from tollbook.connection.cluster import KafkaCluster
 from tollbook.errors import KafkaUnavailableError, MisuseError
 from tollbook.senders.outgoing import Outgoing
 from tollbook.senders.partitioning import partitions
@@ -77,22 +79,22 @@ class CountingProducer:
         failure: Why, or None when nothing failed.
     """
 
-    def __init__(self, servers: str, topic: str) -> None:
+    def __init__(self, cluster: KafkaCluster, topic: str) -> None:
         self.acknowledged = 0
         self.acknowledged_bytes = 0
         self.too_large: list[tuple[int, int]] = []
         self.failed = 0
         self.failure: Exception | None = None
         self._topic = topic
-        self._limits = topic_limits(servers, topic)
+        self._limits = topic_limits(cluster, topic)
         self._pending: deque[_Unacknowledged] = deque()
         self._pending_bytes = 0
-        self._producer = _connect(servers)
+        self._producer = _connect(cluster)
         try:
             found = self._producer.partitions_for(topic)
         except KafkaError as error:
             self.close()
-            raise MisuseError(f"expected a topic {topic} at {servers}, it cannot be written: {error}") from error
+            raise MisuseError(f"expected a topic {topic} at {cluster}, it cannot be written: {error}") from error
         self._partitions = [TopicPartition(topic, number) for number in sorted(found)]
 
     @property
@@ -199,41 +201,44 @@ class CountingProducer:
                 self.acknowledged_bytes += batch.value_bytes
             else:
                 self.failed += len(batch.lines)
-                self.failure = self.failure or refused
+                self.failure = self.failure or self._explained(refused)
+
+    def _explained(self, refused: Exception) -> Exception:
+        """Return what a batch failed by; where the connection was refused meanwhile, why it was."""
+        failure = last_failure(self._producer)
+        return refused if failure is None else KafkaUnavailableError(f"{refused}; {failure.message}")
 
 
-def topic_limits(servers: str, topic: str) -> TopicLimits:
+def topic_limits(cluster: KafkaCluster, topic: str) -> TopicLimits:
     """Return what the topic takes, as the broker tells it; Kafka's defaults where it may not be asked.
 
     Raises:
         KafkaUnavailableError: No broker answered.
     """
-    with admin(servers, timeout_seconds=_CONNECT_TIMEOUT_SECONDS) as client, contextlib.suppress(KafkaError):
+    with admin(cluster, timeout_seconds=_CONNECT_TIMEOUT_SECONDS) as client, contextlib.suppress(KafkaError):
         answer = client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
         told = {name: int(each["value"]) for name, each in answer["topic"][topic].items() if name in _LIMITS}
         return TopicLimits(**{_LIMITS[name]: value for name, value in told.items()})
     return TopicLimits()
 
 
-def _connect(servers: str) -> KafkaProducer:
-    try:
-        producer = KafkaProducer(
-            bootstrap_servers=servers.split(","),
-            enable_idempotence=True,
-            acks="all",
-            max_in_flight_requests_per_connection=1,
-            compression_type=COMPRESSION,
-            batch_size=BATCH_BYTES,
-            max_request_size=2 * BATCH_BYTES,
-            delivery_timeout_ms=int(DELIVERY_TIMEOUT_SECONDS * 1000),
-            request_timeout_ms=int(_REQUEST_TIMEOUT_SECONDS * 1000),
-            bootstrap_timeout_ms=int(_CONNECT_TIMEOUT_SECONDS * 1000),
-            allow_auto_create_topics=False,
-            max_block_ms=int(_CONNECT_TIMEOUT_SECONDS * 1000),
-            metrics_enabled=False,
-        )
-    except KafkaError as error:
-        raise KafkaUnavailableError(f"expected a Kafka broker at {servers}, none answered: {error}") from error
+def _connect(cluster: KafkaCluster) -> KafkaProducer:
+    producer = connect(
+        KafkaProducer,
+        cluster,
+        enable_idempotence=True,
+        acks="all",
+        max_in_flight_requests_per_connection=1,
+        compression_type=COMPRESSION,
+        batch_size=BATCH_BYTES,
+        max_request_size=2 * BATCH_BYTES,
+        delivery_timeout_ms=int(DELIVERY_TIMEOUT_SECONDS * 1000),
+        request_timeout_ms=int(_REQUEST_TIMEOUT_SECONDS * 1000),
+        bootstrap_timeout_ms=int(_CONNECT_TIMEOUT_SECONDS * 1000),
+        allow_auto_create_topics=False,
+        max_block_ms=int(_CONNECT_TIMEOUT_SECONDS * 1000),
+        metrics_enabled=False,
+    )
     # kafka-python would divide a batch that is too large and answer each record's own future, of which a batch
     # handed over whole has none. Batches are cut to the topic's limit; one that is refused all the same failed.
     producer._sender._can_split = lambda _batch, _error: False

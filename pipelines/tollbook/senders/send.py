@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tollbook.broker.connect import admin, bootstrap
+from tollbook.broker.connect import admin, cluster_of
 from tollbook.broker.topics import definition, ensure_topics, topic_of_format
+from tollbook.connection.cluster import KafkaCluster
 from tollbook.errors import MisuseError, RejectedRecordError, TollbookError, TopicError
 from tollbook.formats.registry import NATIVE, format_named
 from tollbook.reference.dimensions import dimensions_of
@@ -115,9 +116,9 @@ def send_file(
     dimensions = dimensions_of(settings.dimensions)
     with open_source(path) as source:
         name = topic or topic_of_format(format_name)
-        servers = bootstrap(settings)
-        ensure_topic(settings, servers, name)
-        producer = CountingProducer(servers, name)
+        cluster = cluster_of(settings)
+        ensure_topic(settings, cluster, name)
+        producer = CountingProducer(cluster, name)
         try:
             sending = _Sending(source, producer, name, on_problem, on_progress)
             if mapping is not None:
@@ -205,7 +206,7 @@ class _Sending:
         self._on_progress(Progress(self._source.position, self._source.total_bytes, self._producer.acknowledged))
 
 
-def ensure_topic(settings: Settings, servers: str, topic: str) -> None:
+def ensure_topic(settings: Settings, cluster: KafkaCluster, topic: str) -> None:
     """Make the topic if it is one of ours; another one is for whoever runs that Kafka to make.
 
     Raises:
@@ -214,8 +215,8 @@ def ensure_topic(settings: Settings, servers: str, topic: str) -> None:
     try:
         definition(topic)
     except TopicError as error:
-        with admin(servers) as client:
+        with admin(cluster) as client:
             if topic not in client.list_topics():
-                raise MisuseError(f"expected a topic {topic} at {servers}, there is none") from error
+                raise MisuseError(f"expected a topic {topic} at {cluster}, there is none") from error
     else:
         ensure_topics(settings, [topic])

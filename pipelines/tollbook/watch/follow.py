@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tollbook.broker.connect import bootstrap
+from tollbook.broker.connect import cluster_of
 from tollbook.errors import KafkaUnavailableError, MisuseError, RejectedRecordError, TollbookError
 from tollbook.lake.log import locked_file
 from tollbook.reference.dimensions import Dimensions, dimensions_of
@@ -251,9 +251,9 @@ class _Following:
     def _connected(self) -> CountingProducer:
         if self._producer is None:
             try:
-                servers = bootstrap(self._options.settings)
-                ensure_topic(self._options.settings, servers, self._options.topic)
-                self._producer = CountingProducer(servers, self._options.topic)
+                cluster = cluster_of(self._options.settings)
+                ensure_topic(self._options.settings, cluster, self._options.topic)
+                self._producer = CountingProducer(cluster, self._options.topic)
             except TollbookError:
                 self._quiet.clear()
                 raise
