@@ -8,6 +8,9 @@ from pathlib import Path
 
 from tollbook.lake.log import locked_file
 
+WRITER_LOCK = ".writer.lock"
+"""Name of the file, in the lake's folder, that a meter locks."""
+
 
 @contextmanager
 def writer_lock(lake: Path) -> Iterator[None]:
@@ -17,7 +20,7 @@ def writer_lock(lake: Path) -> Iterator[None]:
         LakeLockedError: Another process holds it.
         MisuseError: The folder cannot be made or written.
     """
-    with locked_file(lake / ".writer.lock", doing="meter"):
+    with locked_file(lake / WRITER_LOCK, doing="meter"):
         yield
 
 

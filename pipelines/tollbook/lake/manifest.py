@@ -49,6 +49,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         contracted_cost_pico_usd: Sum over its priced rows. Unit: pico-USD.
         unpriced_events: Rows without a price, voids left out.
         stream_repeats: Rows that the stream took for repeats.
+        newest_event_at: When the newest call of its rows happened, UTC.
         first_commit: First commit that its rows came with, for a file made of others.
         last_commit: Last commit that its rows came with or changed by, for a file made of others.
     """
@@ -69,6 +70,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     contracted_cost_pico_usd: int = 0
     unpriced_events: int = 0
     stream_repeats: int = 0
+    newest_event_at: datetime | None = None
     first_commit: int | None = None
     last_commit: int | None = None
 
@@ -99,7 +101,7 @@ class PartitionTotals(msgspec.Struct, kw_only=True):
     Always: `next_offset - first_offset` = records + tombstones + control + aborted + missing + lost, and
     records + further_items = usage_rows + reject_rows + silent_records. A record may tell of many calls: all but the
     first are further items; a silent record tells of none. `lost` were gone from Kafka before they were read, as an
-    operator accepted.
+    operator accepted. `newest_event_at` is when the newest call happened, UTC; None until one is committed.
     """
 
     first_offset: int
@@ -118,6 +120,7 @@ class PartitionTotals(msgspec.Struct, kw_only=True):
     output_tokens: int = 0
     list_cost_pico_usd: int = 0
     contracted_cost_pico_usd: int = 0
+    newest_event_at: datetime | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

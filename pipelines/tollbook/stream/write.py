@@ -67,6 +67,7 @@ class _WriteUsage(beam.DoFn):
             contracted_cost_pico_usd=_pico_sum(rows.column("contracted_cost")),
             unpriced_events=_exact_sum(pc.equal(rows.column("cost_basis"), "unpriced").cast(pa.int64())),
             stream_repeats=_exact_sum(rows.column("stream_repeat").cast(pa.int64())),
+            newest_event_at=pc.max(rows.column("occurred_at")).as_py(),
         )
 
 
