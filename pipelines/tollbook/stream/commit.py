@@ -212,6 +212,8 @@ def _add_up(parts: list[CommitPart], totals: dict[str, dict[int, PartitionTotals
         total.output_tokens += sum(file.output_tokens for file in part.files)
         total.list_cost_pico_usd += sum(file.list_cost_pico_usd for file in part.files)
         total.contracted_cost_pico_usd += sum(file.contracted_cost_pico_usd for file in part.files)
+        events = [total.newest_event_at, *(file.newest_event_at for file in part.files)]
+        total.newest_event_at = max((at for at in events if at is not None), default=None)
         for kind in ("tombstones", "control", "aborted", "missing"):
             count = getattr(chunk, kind)
             setattr(total, kind, getattr(total, kind) + count)
