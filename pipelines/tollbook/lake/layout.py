@@ -22,6 +22,9 @@ USAGE_MINUTE = "usage_minute"
 REJECTS = "rejects"
 UNPARSED = "unparsed"
 DATE_KEY = {USAGE: "event_date", USAGE_MINUTE: "event_date", REJECTS: "ingest_date", UNPARSED: "ingest_date"}
+KEEP_UNPARSED_DAYS = 14
+"""For how long the bytes of records that could not be read as fields are kept."""
+
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _TEMPORARY = ".tmp"
 _EPOCH = re.compile(r"-e(\d+)\.parquet$")
@@ -103,12 +106,16 @@ def _refuse_missing_manifests(lake: Path, unnamed: Iterable[Path], epoch: int) -
             )
 
 
-def expire_unparsed(lake: Path, *, now: datetime, keep_days: int) -> list[str]:
+def unparsed_is_expired(ingest_date: str, *, now: datetime, keep_days: int = KEEP_UNPARSED_DAYS) -> bool:
+    """Return whether unparsed bytes of an ingest date, `YYYY-MM-DD`, are `keep_days` or more before `now`."""
+    return ingest_date <= (now - timedelta(days=keep_days)).date().isoformat()
+
+
+def expire_unparsed(lake: Path, *, now: datetime, keep_days: int = KEEP_UNPARSED_DAYS) -> list[str]:
     """Delete folders of unparsed bytes whose ingest date is `keep_days` or more before `now`; return their names."""
-    last_kept = (now - timedelta(days=keep_days)).date().isoformat()
     expired = []
     for folder in sorted((lake / UNPARSED).glob("ingest_date=*")):
-        if folder.name.removeprefix("ingest_date=") <= last_kept:
+        if unparsed_is_expired(folder.name.removeprefix("ingest_date="), now=now, keep_days=keep_days):
             for file in folder.iterdir():
                 file.unlink()
             folder.rmdir()
