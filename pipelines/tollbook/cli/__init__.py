@@ -24,7 +24,20 @@ import typer
 
 from tollbook.errors import TollbookError
 
-NOUNS = ("demo", "broker", "simulate", "send", "watch", "meter", "warehouse", "sql", "prices", "reference", "doctor")
+NOUNS = (
+    "demo",
+    "broker",
+    "simulate",
+    "send",
+    "watch",
+    "meter",
+    "rejects",
+    "warehouse",
+    "sql",
+    "prices",
+    "reference",
+    "doctor",
+)
 
 EXIT_MISUSE = 2
 EXIT_INTERRUPTED = 130

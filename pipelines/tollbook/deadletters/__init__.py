@@ -1,0 +1,1 @@
+"""Dead letters: records that were not accepted, found again, shown, mended and produced anew."""
