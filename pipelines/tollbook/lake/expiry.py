@@ -109,7 +109,8 @@ def _expire_checkpoints(lake: Path, now: datetime, kept: Retention) -> int:
     for number in numbers[:-1]:
         at = read_checkpoint(lake, number).manifest.committed_at
         too_old = at < now - kept.checkpoints
-        too_close = last_time is not None and at - last_time < kept.checkpoint_every
+        is_recent = at > now - kept.every_commit  # manifests will yet be deleted up to it
+        too_close = not is_recent and last_time is not None and at - last_time < kept.checkpoint_every
         if number != needed and (too_old or too_close):
             checkpoint_path(lake, number).unlink()
             deleted += 1
