@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tollbook.broker import Broker, BrokerStatus
 from tollbook.broker.connect import admin
 from tollbook.broker.topics import definition
+from tollbook.connection.security import PREFIX
 from tollbook.settings import BOOTSTRAP_VARIABLE, HOME_VARIABLE, LOG_FORMAT_VARIABLE, Settings
+
+# On a shared machine time says nothing about a property; and a suite that fails must fail again when it is run again.
+hypothesis.settings.register_profile(
+    "shared machine", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared machine")
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +28,8 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests away from the book and the Kafka of whoever runs them."""
     monkeypatch.delenv(HOME_VARIABLE, raising=False)
     monkeypatch.delenv(BOOTSTRAP_VARIABLE, raising=False)
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
     monkeypatch.delenv(LOG_FORMAT_VARIABLE, raising=False)
 
 
