@@ -5,6 +5,7 @@
 .PHONY: help demo test lint format bench clean
 
 PYTHON ?= python3
+PYTEST_ARGS ?= --numprocesses 2 --dist loadfile
 UV_VERSION := 0.13.9
 
 TOOLS := .tools
