@@ -67,6 +67,14 @@ class FencedError(CommitConflictError):
     """Another meter took the lake over; this one may commit no more."""
 
 
+class RejectFloodError(TollbookError):
+    """More records are rejected than may be: the micro-batch ends before its commit, with a diagnosis."""
+
+
+class MicroBatchGivenUpError(TollbookError):
+    """A micro-batch was ended before its commit, since the meter was asked to stop; nothing of it is in the book."""
+
+
 class ExpiredCommitError(TollbookError):
     """A commit is too old to be read: its manifest and the checkpoints around it are no longer kept."""
 
@@ -85,6 +93,25 @@ class CorruptManifestError(TollbookError):
 
 class OffsetGapError(TollbookError):
     """Kafka no longer holds records that were never read."""
+
+
+class OffsetHoleError(TollbookError):
+    """A log goes on later than a range that was to be read of it, which only a compacted one may.
+
+    Attributes:
+        topic: Kafka topic.
+        partition: Kafka partition.
+        next_offset: Where the log goes on, as the book counts.
+    """
+
+    def __init__(self, topic: str, partition: int, first_offset: int, next_offset: int) -> None:
+        super().__init__(
+            f"expected a record of {topic}-{partition} at offset {first_offset}, the next one is at {next_offset}"
+        )
+        self.topic, self.partition, self.first_offset, self.next_offset = topic, partition, first_offset, next_offset
+
+    def __reduce__(self) -> tuple[type[OffsetHoleError], tuple[str, int, int, int]]:
+        return (type(self), (self.topic, self.partition, self.first_offset, self.next_offset))
 
 
 class KafkaUnavailableError(TollbookError):

@@ -131,7 +131,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     purpose, by reason. `topic_ids` are Kafka's own, which change when a topic is deleted and made anew.
 
     An offset of the book is Kafka's plus `offset_bases` of its partition: zero, unless the partition's log began anew
-    and an operator accepted that. `epoch_owner` is the meter that the epoch belongs to, and `batch` names what it
+    and an operator accepted that. `accepted_gaps` are the entries of the log of gaps (`tollbook.lake.gaps`) by which
+    operators did, since the lake began. `epoch_owner` is the meter that the epoch belongs to, and `batch` names what it
     committed, so that a retry of a commit is known.
     """
 
@@ -156,6 +157,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     removed: list[str] = []
     offset_bases: dict[str, dict[int, int]] = {}
+    accepted_gaps: list[int] = []
 
 
 _ENCODER = msgspec.json.Encoder()
