@@ -180,6 +180,7 @@ def _manifest(
         unknown_fields=_added(before.unknown_fields if before is not None else {}, parts, "unknown_fields"),
         ignored=_added(before.ignored if before is not None else {}, parts, "ignored"),
         offset_bases=before.offset_bases if before is not None else {},
+        accepted_gaps=before.accepted_gaps if before is not None else [],
     )
 
 
