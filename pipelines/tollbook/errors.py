@@ -101,6 +101,7 @@ class OffsetHoleError(TollbookError):
     Attributes:
         topic: Kafka topic.
         partition: Kafka partition.
+        first_offset: Where the range goes on, as the book counts.
         next_offset: Where the log goes on, as the book counts.
     """
 

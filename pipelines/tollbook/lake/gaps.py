@@ -83,6 +83,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, tag_field="entry", tag="fou
     def words(self) -> str:
         """Return in a sentence what was expected and what came."""
         expected = f"expected to go on at offset {self.first_offset - self.base_before} of {self.place}"
+        id_before, id_after = self.topic_id_before, self.topic_id_after
         first, end = self.kafka_first_offset, self.kafka_end_offset
         if self.kind == RETENTION:
             return (
@@ -98,10 +99,10 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, tag_field="entry", tag="fou
         lost = f"; {self.lost_offsets} offsets are known to be lost" if self.lost_offsets else ""
         if self.kind == TRUNCATED:
             return f"{expected}, but Kafka's log ends at {end}: the topic was made anew or truncated{lost}"
-        if self.topic_id_before != self.topic_id_after:
+        if id_before != id_after:
             return (
-                f"{expected} of the topic with the id {self.topic_id_before}, got one with the id {self.topic_id_after}: "
-                f"it was deleted and made anew, and what was not read of the old one is gone{lost}"
+                f"{expected} of the topic with the id {id_before}, got one with the id {id_after}: it was "
+                f"deleted and made anew, and what was not read of the old one is gone{lost}"
             )
         return f"{expected}, but Kafka has lost partitions of the topic: it was deleted and made anew{lost}"
 

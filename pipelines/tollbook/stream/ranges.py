@@ -23,6 +23,7 @@ class OffsetRange:
         first_offset: First offset.
         next_offset: Offset after the last.
         base: What the book's offsets are above Kafka's: zero, unless the log of the partition began anew.
+        may_have_holes: Whether offsets may be absent in the middle of the log, as compaction leaves it.
     """
 
     topic: str
@@ -30,6 +31,7 @@ class OffsetRange:
     first_offset: int
     next_offset: int
     base: int = 0
+    may_have_holes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
+from tollbook.broker.connect import admin
 from tollbook.errors import KafkaUnavailableError, MisuseError
 from tollbook.stream.read import metadata_consumer_for
 
@@ -19,14 +21,15 @@ class KafkaTopics:
     It asks through a consumer that is never assigned anything: an assignment narrows what kafka-python knows.
     """
 
-    def __init__(self, bootstrap_servers: str, topics: tuple[str, ...]) -> None:
-        self._bootstrap_servers, self._topics = bootstrap_servers, topics
+    def __init__(self, bootstrap_servers: str, topics: tuple[str, ...], read_before: Container[str] = ()) -> None:
+        """Ask about `topics`, of which those in `read_before` were there when they were read."""
+        self._bootstrap_servers, self._topics, self._read_before = bootstrap_servers, topics, read_before
 
     def ends(self) -> dict[Place, int]:
         """Return the offset after the last that may be read, for every partition.
 
         Raises:
-            KafkaUnavailableError: No broker answers.
+            KafkaUnavailableError: No broker answers, or a topic that was read before is not there for now.
             MisuseError: A topic does not exist.
         """
         return self._offsets(self._partitions(), KafkaConsumer.end_offsets)
@@ -40,10 +43,34 @@ class KafkaTopics:
         return self._offsets([TopicPartition(*place) for place in places], KafkaConsumer.beginning_offsets)
 
     def ids(self) -> dict[str, str]:
-        """Return Kafka's id of each topic; brokers before 2.8 tell none."""
-        cluster = metadata_consumer_for(self._bootstrap_servers)._cluster
-        told = {topic: cluster.topic_id(topic) for topic in self._topics}
+        """Return Kafka's id of each topic, as of now; brokers before 2.8 tell none.
+
+        Raises:
+            KafkaUnavailableError: No broker answers.
+        """
+        consumer = metadata_consumer_for(self._bootstrap_servers)
+        cluster = consumer._cluster
+        cluster._topics.update(self._topics)
+        try:
+            consumer._net.run(cluster.refresh_metadata)
+        except KafkaError as failed:
+            raise _unavailable("the ids of its topics", failed) from failed
+        told = {topic: cluster.topic_id(topic) for topic in self._topics if cluster.partitions_for_topic(topic)}
         return {topic: str(identifier) for topic, identifier in told.items() if identifier is not None}
+
+    def is_compacted(self, topic: str) -> bool:
+        """Return whether Kafka compacts `topic`, which takes single records out of the middle of its log.
+
+        Raises:
+            KafkaUnavailableError: No broker answers, or this client may not ask.
+        """
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic)
+        try:
+            with admin(self._bootstrap_servers) as client:
+                told = client.describe_configs([resource], config_filter="all")
+        except KafkaError as failed:
+            raise _unavailable(f"the settings of the topic {topic}", failed) from failed
+        return "compact" in str(told["topic"][topic]["cleanup.policy"]["value"])
 
     def _partitions(self) -> list[TopicPartition]:
         found: list[TopicPartition] = []
@@ -52,6 +79,10 @@ class KafkaTopics:
                 partitions = metadata_consumer_for(self._bootstrap_servers).partitions_for_topic(topic)
             except KafkaError as failed:
                 raise _unavailable(f"the topic {topic}", failed) from failed
+            if not partitions and topic in self._read_before:
+                raise KafkaUnavailableError(
+                    f"expected the topic {topic}, which was read before, Kafka has none by the name: was it deleted?"
+                )
             if not partitions:
                 raise MisuseError(
                     f"expected the topic {topic} to exist; `tollbook send` makes it, or ask who runs your Kafka"
