@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -67,6 +67,9 @@ class CommitPlan:
     topic_ids: tuple[tuple[str, str], ...] = ()
 
 
+PlanLoader = Callable[[], CommitPlan]
+
+
 class CommitUsage(beam.PTransform):
     """Commit a micro-batch.
 
@@ -75,9 +78,9 @@ class CommitUsage(beam.PTransform):
     Retries make the same commit, or find that it was made. It fails when another meter took over (FencedError).
     """
 
-    def __init__(self, plan: CommitPlan, clock: Clock) -> None:
+    def __init__(self, load_plan: PlanLoader, clock: Clock) -> None:
         super().__init__()
-        self._plan, self._clock = plan, clock
+        self._load_plan, self._clock = load_plan, clock
 
     def expand(self, parts: beam.PCollection) -> beam.PCollection:
         """Return the number of the commit."""
@@ -85,7 +88,7 @@ class CommitUsage(beam.PTransform):
             parts
             | "KeyTogether" >> beam.Map(_under_one_key).with_output_types(tuple[int, bytes])
             | "GatherParts" >> beam.GroupByKey()
-            | "CommitManifest" >> beam.ParDo(_Commit(self._plan, self._clock))
+            | "CommitManifest" >> beam.ParDo(_Commit(self._load_plan, self._clock))
         )
 
 
@@ -94,12 +97,12 @@ def _under_one_key(part: bytes) -> tuple[int, bytes]:
 
 
 class _Commit(beam.DoFn):
-    def __init__(self, plan: CommitPlan, clock: Clock) -> None:
-        self._plan, self._clock = plan, clock
+    def __init__(self, load_plan: PlanLoader, clock: Clock) -> None:
+        self._load_plan, self._clock = load_plan, clock
 
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterable[int]:
         parts = [CommitPart.decode(encoded) for encoded in element[1]]
-        yield commit_parts(parts, self._plan, now=self._clock())
+        yield commit_parts(parts, self._load_plan(), now=self._clock())
 
 
 def commit_parts(parts: list[CommitPart], plan: CommitPlan, *, now: datetime) -> int:

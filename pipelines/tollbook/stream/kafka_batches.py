@@ -66,6 +66,10 @@ class RecordChunk:
         self.tombstones = np.zeros(0, np.int64)
         self.skipped = 0
 
+    def skipped_before(self, offset: int) -> int:
+        """Return how many offsets of a control or aborted batch lie before `offset`."""
+        return min(self.skipped, max(0, min(self.next_offset, offset) - self.offset))
+
 
 def read_in_chunks(consumer: KafkaConsumer) -> None:
     """Make `consumer.poll` return RecordChunks instead of ConsumerRecords.

@@ -6,43 +6,49 @@ says; nothing else is remembered, so a meter killed at any moment goes on where 
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 
-import apache_beam as beam
 import pyarrow as pa
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from tollbook.broker.connect import bootstrap
-from tollbook.errors import CommitConflictError, FencedError, KafkaUnavailableError, OffsetGapError
+from tollbook.broker.connect import cluster_of
+from tollbook.connection.cluster import KafkaCluster
+from tollbook.errors import (
+    CommitConflictError,
+    FencedError,
+    KafkaUnavailableError,
+    MicroBatchGivenUpError,
+    OffsetHoleError,
+)
 from tollbook.lake.expiry import checkpoint_is_due, expire
+from tollbook.lake.gaps import GAPS
 from tollbook.lake.layout import expire_unparsed, sweep_orphans
 from tollbook.lake.lock import writer_lock
+from tollbook.lake.log import sweep_temporaries
 from tollbook.lake.manifest import Manifest, newest
 from tollbook.lake.sweep import sweep_logged_tables
-from tollbook.rating.book import PriceBook
-from tollbook.rating.store import record, recorded_book
-from tollbook.reference.owners import owners_of
+from tollbook.logs import WARNING, Notice
 from tollbook.settings import MAX_COMMIT_RECORDS, Settings
-from tollbook.stream.commit import CommitPlan
 from tollbook.stream.decode import Clock, utc_now
-from tollbook.stream.job import Job, build
-from tollbook.stream.ranges import OffsetRange, plan_ranges
+from tollbook.stream.flood import FloodLimit
+from tollbook.stream.gaps import GapWatch, KafkaOffsets
+from tollbook.stream.live import LiveUsage
+from tollbook.stream.observe import MeterObserver, NobodyWatches
+from tollbook.stream.pace import COMMIT_SECONDS, Pace
+from tollbook.stream.ranges import plan_ranges
 from tollbook.stream.rate import BookLoader
 from tollbook.stream.read import close_consumers
 from tollbook.stream.rejects import publish_rejects, published_commit
+from tollbook.stream.runner import MicroBatchRunner
 from tollbook.stream.topics import KafkaTopics, Place
 
-KEEP_UNPARSED_DAYS = 14
-_IDLE_SECONDS = 0.2
+_NAP_SECONDS = 0.1
 _AWAY_SECONDS = 2.0
 _EXPIRY_SECONDS = 3_600.0
+_PATIENCE_SECONDS = 2.5
+"""How long a stop waits for the commit under way before it gives it up."""
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class MeterProgress:
         accepted: Of these, events written.
         rejected: Of these, records rejected.
         behind: Offsets left to read when the micro-batch was planned.
+        seconds: How long the newest commit took, from the plan to the manifest.
+        offsets: Offset of the book after it, by topic and partition.
     """
 
     commit: int
@@ -62,6 +70,8 @@ class MeterProgress:
     accepted: int
     rejected: int
     behind: int
+    seconds: float = 0.0
+    offsets: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +84,7 @@ class MeterOptions:
         formats: Topic to format, for topics whose name does not tell it.
         follow: Whether to go on when caught up.
         max_commit_records: Most records in one commit.
+        flood: When rejects are so many that the meter stops.
         load_book: Gives the price book in force, asked before each commit; by default that of the home.
         clock: Time of ingestion and of commits.
     """
@@ -83,6 +94,7 @@ class MeterOptions:
     formats: Mapping[str, str] = field(default_factory=dict)
     follow: bool = False
     max_commit_records: int = MAX_COMMIT_RECORDS
+    flood: FloodLimit = FloodLimit()
     load_book: BookLoader | None = None
     clock: Clock = utc_now
 
@@ -93,11 +105,13 @@ def run_meter(
     report: Callable[[MeterProgress], None] = lambda _progress: None,
     tell: Callable[[str], None] = lambda _message: None,
     should_stop: Callable[[], bool] = lambda: False,
+    observer: MeterObserver | None = None,
 ) -> MeterProgress:
     """Read, price, attribute, aggregate and write what is on the topics; return how far it came.
 
     Without `follow` it ends when it has read up to the ends that the topics had at its start. With it, it waits for a
-    broker that went away. `should_stop` is asked between commits, so that a stop never tears one.
+    broker that went away. `should_stop` is asked between commits. A commit under way
+    is made or given up within seconds of a wish to stop, and never torn.
 
     Raises:
         LakeLockedError: Another meter holds the lake.
@@ -106,17 +120,19 @@ def run_meter(
         MisuseError: A topic does not exist.
         FencedError: Another meter took the lake over.
         LakeWriteError: The disk is full or read-only; the commits before stand.
+        RejectFloodError: More records are rejected than may be; the commits before stand.
         CorruptManifestError: Manifests of the lake are missing.
     """
     # Of pyarrow's pools the system's took 6 to 9 % less CPU and 100 MiB less on a million events.
     pa.set_memory_pool(pa.system_memory_pool())
-    servers = bootstrap(options.settings)
+    cluster = cluster_of(options.settings)
     with writer_lock(options.settings.lake):
         lake = options.settings.lake
+        sweep_temporaries(lake / GAPS)
         for path in (*sweep_orphans(lake), *sweep_logged_tables(lake)):
-            tell(f"swept {path}, which a writer that died left behind")
+            tell(Notice(f"swept {path}, which a writer that died left behind", event="swept", path=str(path)))
         try:
-            return _Meter(options, servers, report, tell, should_stop).run()
+            return _Meter(options, cluster, report, tell, should_stop, observer or NobodyWatches()).run()
         finally:
             close_consumers()
 
@@ -127,123 +143,136 @@ class _Meter:
     def __init__(
         self,
         options: MeterOptions,
-        servers: str,
+        cluster: KafkaCluster,
         report: Callable[[MeterProgress], None],
         tell: Callable[[str], None],
         should_stop: Callable[[], bool],
+        observer: MeterObserver,
     ) -> None:
-        self._options, self._servers = options, servers
+        self._options, self._cluster = options, cluster
         self._report, self._tell, self._should_stop = report, tell, should_stop
+        self._observer = observer
         self._lake = options.settings.lake
         self._manifest = newest(self._lake)
         self._epoch = self._manifest.epoch + 1 if self._manifest is not None else 1
-        self._writer = f"{socket.gethostname()}:{os.getpid()}"
-        self._owner = f"{self._writer}:{secrets.token_hex(8)}"
+        self._runner = MicroBatchRunner(options, cluster, self._epoch, self._is_out_of_patience)
+        self._gaps = GapWatch(self._lake, self._manifest, options.clock)
+        self._pace = Pace(options.max_commit_records)
+        self._live = LiveUsage(self._lake, options.settings.serve) if options.follow else None
+        self._asked_to_stop_at: float | None = None
         self._counts_before = _counts(self._manifest)
+        self._asked_at = options.clock()
         self._expired_at = float("-inf")
 
     def run(self) -> MeterProgress:
         """Read until caught up, or on and on; return how far it came."""
-        topics = KafkaTopics(self._servers, self._options.topics)
-        ends = topics.ends()
+        read_before = self._manifest.offsets if self._manifest is not None else {}
+        topics = KafkaTopics(self._cluster, self._options.topics, read_before)
+        ends = self._ask_ends(topics)
         behind = 0
-        publish_rejects(self._options.settings, self._servers)
+        publish_rejects(self._options.settings, self._cluster)
         while not self._should_stop():
+            begun = time.monotonic()
             try:
-                behind = self._step(topics, ends)
-                if behind == 0 and not self._options.follow:
-                    break
                 if self._options.follow:
-                    ends = topics.ends()
+                    ends = self._ask_ends(topics)
+                behind, taken = self._step(topics, ends)
+            except MicroBatchGivenUpError:
+                what = "gave up the commit under way; what it had read is read again by the next run"
+                self._tell(Notice(what, event="given_up", level=WARNING))
+                break
             except KafkaUnavailableError as away:
                 if not self._options.follow:
                     raise
-                self._tell(f"{away.message}; trying again")
+                self._tell(Notice(f"{away.message}; trying again", event="kafka_away", level=WARNING))
                 close_consumers()
-                self._rest(_AWAY_SECONDS)
+                self._rest_until(begun + _AWAY_SECONDS)
                 continue
             except FencedError:
                 raise
             except CommitConflictError as conflict:
-                self._tell(f"{conflict.message}; planning anew from the newest commit")
+                what = f"{conflict.message}; planning anew from the newest commit"
+                self._tell(Notice(what, event="planned_anew", level=WARNING))
                 self._manifest = newest(self._lake)
                 continue
-            if behind == 0:
-                self._rest(_IDLE_SECONDS)
+            if behind == 0 and not self._options.follow:
+                break
+            self._publish_live()
+            if taken == behind and self._options.follow:
+                self._rest_until(begun + COMMIT_SECONDS)
+        self._publish_live(at_once=True)
         return _progress(self._manifest, self._counts_before, behind)
 
-    def _step(self, topics: KafkaTopics, ends: Mapping[Place, int]) -> int:
-        """Make one commit of what lies before `ends`; return how many offsets that was behind, 0 for none."""
+    def _ask_ends(self, topics: KafkaTopics) -> Mapping[Place, int]:
+        self._asked_at = self._options.clock()
+        return topics.ends()
+
+    def _step(self, topics: KafkaTopics, ends: Mapping[Place, int]) -> tuple[int, int]:
+        """Make one commit of what lies before `ends`; return how many offsets that was behind, and how many it took."""
+        begun = time.monotonic()
         self._keep_up()
         ids = topics.ids()
-        _refuse_other_topics(self._manifest, ids)
         beginnings = topics.beginnings(ends)
+        told = KafkaOffsets(ids=ids, beginnings=beginnings, ends=ends)
+        self._gaps.refuse_gaps(self._manifest, told)
         committed = _committed(self._manifest)
         bases = _bases(self._manifest)
         beginnings, ends = _in_the_book(beginnings, bases), _in_the_book(ends, bases)
+        self._observer.looked(ends, {**beginnings, **committed}, self._asked_at)
+        most = self._pace.records if self._options.follow else self._options.max_commit_records
         ranges = [
-            replace(each, base=bases.get((each.topic, each.partition), 0))
-            for each in plan_ranges(committed, beginnings, ends, max_records=self._options.max_commit_records)
+            replace(
+                each,
+                base=bases.get((each.topic, each.partition), 0),
+                may_have_holes=self._gaps.may_have_holes(each.topic),
+            )
+            for each in plan_ranges(committed, beginnings, ends, max_records=most)
         ]
         if not ranges:
-            return 0
+            return 0, 0
         behind = sum(end - committed.get(place, beginnings[place]) for place, end in ends.items())
-        self._run_micro_batch(ranges, beginnings, ids)
+        taken = sum(each.next_offset - each.first_offset for each in ranges)
+        before = self._manifest
+        try:
+            self._runner.run(ranges, before, beginnings, ids)
+        except OffsetHoleError as hole:
+            self._gaps.refuse_hole(hole, before, told, topics)
+            return behind, 0
         self._manifest = newest(self._lake)
-        publish_rejects(self._options.settings, self._servers)
-        self._report(_progress(self._manifest, self._counts_before, behind))
-        return behind
+        self._gaps.refuse_standstill(before, self._manifest)
+        seconds = time.monotonic() - begun
+        self._pace.took(taken, seconds)
+        if self._manifest is not None:
+            self._observer.committed(self._manifest, seconds)
+        publish_rejects(self._options.settings, self._cluster)
+        self._report(replace(_progress(self._manifest, self._counts_before, behind), seconds=round(seconds, 3)))
+        return behind, taken
+
+    def _publish_live(self, *, at_once: bool = False) -> None:
+        if self._live is not None and self._manifest is not None:
+            self._live.publish(self._manifest.commit, now=self._options.clock(), at_once=at_once)
+
+    def _is_out_of_patience(self) -> bool:
+        """Return whether a stop was asked for so long ago that the commit under way is given up for it."""
+        if not self._should_stop():
+            return False
+        if self._asked_to_stop_at is None:
+            self._asked_to_stop_at = time.monotonic()
+        return time.monotonic() - self._asked_to_stop_at > _PATIENCE_SECONDS
 
     def _keep_up(self) -> None:
         """Delete what has expired: unparsed bytes once an hour, manifests whenever a checkpoint is due."""
         now = self._options.clock()
         if time.monotonic() - self._expired_at > _EXPIRY_SECONDS:
-            expire_unparsed(self._lake, now=now, keep_days=KEEP_UNPARSED_DAYS)
+            expire_unparsed(self._lake, now=now)
             self._expired_at = time.monotonic()
         if self._manifest is not None and checkpoint_is_due(self._lake, self._manifest.commit):
             expire(self._lake, now=now, needed_from=published_commit(self._lake) + 1)
 
-    def _run_micro_batch(
-        self, ranges: list[OffsetRange], beginnings: Mapping[Place, int], ids: Mapping[str, str]
-    ) -> None:
-        options = self._options
-        # Workers take the book from the record, so that a commit has one even where its files change meanwhile.
-        book = options.load_book() if options.load_book is not None else PriceBook.load(options.settings)
-        recorded = record(self._lake, book, options.clock())
-        plan = CommitPlan(
-            lake=self._lake,
-            base=self._manifest.commit if self._manifest is not None else 0,
-            batch=secrets.token_hex(8),
-            epoch=self._epoch,
-            epoch_owner=self._owner,
-            writer=self._writer,
-            catalogue_version=recorded.version,
-            reference_version=owners_of(options.settings.owners).version,
-            beginnings=tuple((topic, partition, offset) for (topic, partition), offset in beginnings.items()),
-            topic_ids=tuple(ids.items()),
-        )
-        load_book = partial(recorded_book, self._lake, recorded.number)
-        places = options.settings
-        job = Job(self._servers, plan, places.owners, places.dimensions, load_book, options.clock, options.formats)
-        pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
-        build(pipeline, ranges, job)
-        pipeline.run().wait_until_finish()
-
-    def _rest(self, seconds: float) -> None:
-        """Wait, but not longer than a wish to stop."""
-        until = time.monotonic() + seconds
-        while not self._should_stop() and time.monotonic() < until:
-            time.sleep(_IDLE_SECONDS)
-
-
-def _refuse_other_topics(manifest: Manifest | None, ids: Mapping[str, str]) -> None:
-    known = manifest.topic_ids if manifest is not None else {}
-    for topic, told in ids.items():
-        if known.get(topic, told) != told:
-            raise OffsetGapError(
-                f"expected the topic {topic} with the id {known[topic]}, got one with the id {told}: it was deleted "
-                "and made anew, and what was not read of the old one is gone"
-            )
+    def _rest_until(self, moment: float) -> None:
+        """Wait until a moment of the monotonic clock, but not longer than a wish to stop."""
+        while not self._should_stop() and (left := moment - time.monotonic()) > 0:
+            time.sleep(min(left, _NAP_SECONDS))
 
 
 def _committed(manifest: Manifest | None) -> dict[Place, int]:
@@ -276,4 +305,5 @@ def _counts(manifest: Manifest | None) -> tuple[int, int, int]:
 
 def _progress(manifest: Manifest | None, start: tuple[int, int, int], behind: int) -> MeterProgress:
     read, accepted, rejected = (now - then for now, then in zip(_counts(manifest), start, strict=True))
-    return MeterProgress(manifest.commit if manifest is not None else 0, read, accepted, rejected, behind)
+    commit, offsets = (manifest.commit, manifest.offsets) if manifest is not None else (0, {})
+    return MeterProgress(commit, read, accepted, rejected, behind, offsets=offsets)

@@ -28,10 +28,12 @@ class MicroBatch:
     Attributes:
         ranges: Offsets to read.
         plan: What its commit must know.
+        is_given_up: Says whether to end it without a commit.
     """
 
     ranges: tuple[OffsetRange, ...]
     plan: CommitPlan
+    is_given_up: Callable[[], bool] = lambda: False
 
 
 def plan_micro_batch(name: str, batch: MicroBatch) -> None:
@@ -42,6 +44,16 @@ def plan_micro_batch(name: str, batch: MicroBatch) -> None:
 def planned(name: str) -> MicroBatch:
     """Return the micro-batch planned under `name`; KeyError where none is planned in this process."""
     return _planned[name]
+
+
+def planned_commit(name: str) -> CommitPlan:
+    """Return what the commit of the micro-batch planned under `name` must know."""
+    return planned(name).plan
+
+
+def is_given_up(name: str) -> bool:
+    """Return whether the micro-batch planned under `name` is to end without a commit."""
+    return planned(name).is_given_up()
 
 
 class PlanRanges(beam.PTransform):

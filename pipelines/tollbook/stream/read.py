@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +13,12 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, OffsetOutOfRangeError
 
+from tollbook.connection.clients import connect, last_failure
+from tollbook.connection.cluster import KafkaCluster
 from tollbook.contracts import contract
-from tollbook.errors import KafkaUnavailableError
+from tollbook.errors import KafkaRefusedError, KafkaUnavailableError, MicroBatchGivenUpError, OffsetHoleError
 from tollbook.lake.steps import reached
 from tollbook.stream.kafka_batches import CONTROL, RECORDS, Headers, RecordChunk, read_in_chunks
 from tollbook.stream.ranges import ChunkOrigin, OffsetRange
@@ -24,8 +27,9 @@ CHUNK_RECORDS = 32_768
 CHUNK_BYTES = 32 * 1024 * 1024
 _STALL_SECONDS = 60.0
 _POLL_MILLISECONDS = 1_000
-_FETCH_BYTES = 16 * 1024 * 1024
+_FETCH_BYTES = 8 * 1024 * 1024
 _POLLED_CHUNKS = 2
+_MOST_READERS = 8
 
 
 class ReadKafkaRecords(beam.PTransform):
@@ -37,22 +41,27 @@ class ReadKafkaRecords(beam.PTransform):
     Retries read the same offsets again and have no effect of their own.
     """
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, cluster: KafkaCluster, is_given_up: Callable[[], bool] = lambda: False) -> None:
+        """Read from a cluster, until `is_given_up` says, in the process that reads, to end in the middle."""
         super().__init__()
-        self._bootstrap_servers = bootstrap_servers
+        self._args = (cluster, is_given_up)
 
     def expand(self, ranges: beam.PCollection) -> beam.PCollection:
         """Return the batches of the ranges."""
-        return ranges | "ReadRange" >> beam.ParDo(_ReadRange(self._bootstrap_servers)).with_output_types(pa.RecordBatch)
+        return ranges | "ReadRange" >> beam.ParDo(_ReadRange(*self._args)).with_output_types(pa.RecordBatch)
 
 
 class _ReadRange(beam.DoFn):
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, cluster: KafkaCluster, is_given_up: Callable[[], bool]) -> None:
+        self._cluster, self._is_given_up = cluster, is_given_up
 
     def process(self, element: OffsetRange) -> Iterable[pa.RecordBatch]:
         with _consumer_lock:
-            yield from read_range(consumer_for(self._bootstrap_servers), element)
+            reader = reader_for(self._cluster, element.topic, element.partition)
+            for batch in reader.read(element, is_given_up=self._is_given_up):
+                yield batch
+                if self._is_given_up():
+                    raise _given_up(element)
 
 
 @dataclass(slots=True)
@@ -71,22 +80,24 @@ class _Gathered:
     control: int = 0
     aborted: int = 0
 
-    def add(self, chunk: RecordChunk, end: int) -> None:
-        """Take over what `chunk` holds before the offset `end`."""
-        keep = int(np.searchsorted(chunk.offsets, end))
+    def add(self, chunk: RecordChunk, first: int, end: int) -> None:
+        """Take over what `chunk` holds of the offsets `[first, end)`."""
+        low, high = np.searchsorted(chunk.offsets, (first, end)).tolist()
+        rows = high - low
         if chunk.headers is not None or self.headers is not None:
             before: list[Headers | None] = [None] * self.rows if self.headers is None else self.headers
-            self.headers = before + (chunk.headers[:keep] if chunk.headers is not None else [None] * keep)
-        self.rows += keep
-        self.offsets.append(chunk.offsets[:keep])
-        self.timestamps_ms.append(chunk.timestamps_ms[:keep])
-        self.values.append(chunk.values.slice(0, keep))
-        self.keys.append(chunk.keys.slice(0, keep))
-        self.bytes += chunk.values.buffers()[2].size if len(chunk.values) else 0
+            self.headers = before + (chunk.headers[low:high] if chunk.headers is not None else [None] * rows)
+        self.rows += rows
+        self.offsets.append(chunk.offsets[low:high])
+        self.timestamps_ms.append(chunk.timestamps_ms[low:high])
+        self.values.append(chunk.values.slice(low, rows))
+        self.keys.append(chunk.keys.slice(low, rows))
+        self.bytes += chunk.values.buffers()[2].size * rows // len(chunk.values) if len(chunk.values) else 0
         if chunk.kind == RECORDS:
-            self.tombstones += int(np.searchsorted(chunk.tombstones, end))
+            low, high = np.searchsorted(chunk.tombstones, (first, end)).tolist()
+            self.tombstones += high - low
             return
-        skipped = min(chunk.skipped, min(chunk.next_offset, end) - chunk.offset)
+        skipped = chunk.skipped_before(end) - chunk.skipped_before(first)
         if chunk.kind == CONTROL:
             self.control += skipped
         else:
@@ -119,79 +130,141 @@ class _Gathered:
         return origin.attach(pa.RecordBatch.from_arrays(arrays, schema=schema))
 
 
-def read_range(
-    consumer: KafkaConsumer,
-    place: OffsetRange,
-    *,
-    chunk_records: int = CHUNK_RECORDS,
-    chunk_bytes: int = CHUNK_BYTES,
-) -> Iterator[pa.RecordBatch]:
-    """Yield the records of a range in chunks, cut where a batch on the log ends.
+class PartitionReader:
+    """Reads one partition range by range. A range that goes on where the last one ended needs no new request.
 
-    Raises:
-        KafkaUnavailableError: The broker gave nothing new for a minute.
+    What a request brought beyond the end of a range is kept for the next.
     """
-    partition = TopicPartition(place.topic, place.partition)
-    first, end = place.first_offset - place.base, place.next_offset - place.base  # as Kafka counts them
-    if consumer.assignment() != {partition}:
-        consumer.assign([partition])
-    consumer.seek(partition, first)
-    gathered = _Gathered(first)
-    position = first
-    last_progress = time.monotonic()
-    while position < end:
-        for chunk in _poll(consumer, partition):
-            if chunk.offset >= end:
-                position = end
+
+    def __init__(self, consumer: KafkaConsumer, partition: TopicPartition) -> None:
+        self._consumer, self._partition = consumer, partition
+        self._ahead: deque[RecordChunk] = deque()
+        self._position: int | None = None
+
+    def read(
+        self,
+        place: OffsetRange,
+        *,
+        chunk_records: int = CHUNK_RECORDS,
+        chunk_bytes: int = CHUNK_BYTES,
+        is_given_up: Callable[[], bool] = lambda: False,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the records of a range in chunks, cut where a batch on the log ends.
+
+        They end before the range does where Kafka no longer has the rest of it, or has a hole that it may not have.
+
+        Raises:
+            KafkaRefusedError: The broker let this client in before, and no longer does.
+            KafkaUnavailableError: The broker gave nothing new for a minute.
+            OffsetHoleError: The range begins with such a hole.
+            MicroBatchGivenUpError: `is_given_up` said so while the broker gave nothing.
+        """
+        first, end = place.first_offset - place.base, place.next_offset - place.base  # as Kafka counts them
+        self._go_to(first)
+        gathered = _Gathered(first)
+        position = first
+        last_progress = time.monotonic()
+        while position < end:
+            try:
+                chunk = self._next()
+            except OffsetOutOfRangeError:
+                # What was read so far is taken; why Kafka has no more of the range, the next plan finds out.
+                self._position = None
                 break
-            gathered.add(chunk, end)
-            position = min(chunk.next_offset, end)
-            last_progress = time.monotonic()
-            if gathered.rows >= chunk_records or gathered.bytes >= chunk_bytes:
-                reached("chunk_read")
-                yield gathered.batch(place, position)
-                gathered = _Gathered(position)
-            if position >= end:
+            if chunk is not None and chunk.offset > position and not place.may_have_holes:
+                self._ahead.appendleft(chunk)
+                if position == first:
+                    raise OffsetHoleError(
+                        place.topic, place.partition, position + place.base, chunk.offset + place.base
+                    )
                 break
-        if time.monotonic() - last_progress > _STALL_SECONDS:
-            raise KafkaUnavailableError(
-                f"expected records of {place.topic}-{place.partition} from {position} up to {end}, "
-                f"got none for {_STALL_SECONDS:.0f} s"
-            )
-    if position > gathered.start:
-        reached("chunk_read")
-        yield gathered.batch(place, position)
+            if chunk is not None:
+                gathered.add(chunk, position, end)
+                position = min(max(chunk.next_offset, position), end)
+                if chunk.next_offset > end:
+                    self._ahead.appendleft(chunk)
+                self._position = position
+                last_progress = time.monotonic()
+                if gathered.rows >= chunk_records or gathered.bytes >= chunk_bytes:
+                    reached("chunk_read")
+                    yield gathered.batch(place, position)
+                    gathered = _Gathered(position)
+            elif is_given_up():
+                raise _given_up(place)
+            elif time.monotonic() - last_progress > _STALL_SECONDS:
+                raise KafkaUnavailableError(
+                    f"expected records of {place.topic}-{place.partition} from {position} up to {end}, "
+                    f"got none for {_STALL_SECONDS:.0f} s{_why(self._consumer)}"
+                )
+        if position > gathered.start:
+            reached("chunk_read")
+            yield gathered.batch(place, position)
+
+    def _go_to(self, offset: int) -> None:
+        if self._consumer.assignment() != {self._partition}:
+            self._consumer.assign([self._partition])
+            self._position = None
+        if self._position != offset:
+            self._ahead.clear()
+            self._consumer.seek(self._partition, offset)
+            self._position = offset
+
+    def _next(self) -> RecordChunk | None:
+        """Return the next chunk, None when the broker gave none for a while."""
+        if not self._ahead:
+            try:
+                polled = self._consumer.poll(timeout_ms=_POLL_MILLISECONDS, max_records=_POLLED_CHUNKS)
+            except OffsetOutOfRangeError:
+                raise
+            except KafkaError as failed:
+                raise KafkaUnavailableError(
+                    f"expected records of {self._partition}, got {type(failed).__name__}: {failed}{_why(self._consumer)}"
+                ) from failed
+            self._ahead.extend(polled.get(self._partition, []))
+            if not self._ahead and (failure := last_failure(self._consumer)) is not None and failure.final:
+                raise KafkaRefusedError(failure.message)
+        return self._ahead.popleft() if self._ahead else None
 
 
-def _poll(consumer: KafkaConsumer, partition: TopicPartition) -> list[RecordChunk]:
-    try:
-        polled = consumer.poll(timeout_ms=_POLL_MILLISECONDS, max_records=_POLLED_CHUNKS)
-    except KafkaError as failed:
-        raise KafkaUnavailableError(
-            f"expected records of {partition}, got {type(failed).__name__}: {failed}"
-        ) from failed
-    chunks: list[RecordChunk] = polled.get(partition, [])
-    return chunks
+def _why(consumer: KafkaConsumer) -> str:
+    """Return why a consumer's newest connection failed, to put behind a message; nothing where it did not."""
+    failure = last_failure(consumer)
+    return "" if failure is None else f"; {failure.message}"
+
+
+def _given_up(place: OffsetRange) -> MicroBatchGivenUpError:
+    return MicroBatchGivenUpError(f"gave up reading {place.topic}-{place.partition}: the meter was asked to stop")
 
 
 _consumer_lock = threading.Lock()
-_consumers: dict[tuple[str, str], KafkaConsumer] = {}
+_Key = tuple[KafkaCluster, *tuple[str, ...]]
+_consumers: dict[_Key, KafkaConsumer] = {}
+_readers: dict[_Key, PartitionReader] = {}
 
 
-def consumer_for(bootstrap_servers: str) -> KafkaConsumer:
-    """Return this process's consumer of a cluster. It reads committed records, in chunks, and stores no offsets.
+def reader_for(cluster: KafkaCluster, topic: str, partition: int) -> PartitionReader:
+    """Return this process's reader of a partition. It reads committed records, in chunks, and stores no offsets.
 
-    Beam makes DoFns anew for every micro-batch; the connection outlives them here, in an importable module.
+    Beam makes DoFns anew for every micro-batch; the connections outlive them here, in an importable module. The first
+    `_MOST_READERS` partitions have a connection each, which goes on where it was; all others share one.
 
     Raises:
+        KafkaRefusedError: Certificates, credentials or protocols do not fit.
         KafkaUnavailableError: No broker answers.
     """
-    key = (bootstrap_servers, "records")
+    key = (cluster, topic, str(partition))
+    if key not in _readers:
+        own = key if len(_readers) < _MOST_READERS else (cluster, "records")
+        _readers[key] = PartitionReader(_consumer(cluster, own), TopicPartition(topic, partition))
+    return _readers[key]
+
+
+def _consumer(cluster: KafkaCluster, key: _Key) -> KafkaConsumer:
     if key not in _consumers:
         consumer = _connect(
-            bootstrap_servers,
+            cluster,
             auto_offset_reset="none",
-            fetch_max_bytes=2 * _FETCH_BYTES,
+            fetch_max_bytes=_FETCH_BYTES,
             max_partition_fetch_bytes=_FETCH_BYTES,
             max_poll_records=_POLLED_CHUNKS,
         )
@@ -200,34 +273,32 @@ def consumer_for(bootstrap_servers: str) -> KafkaConsumer:
     return _consumers[key]
 
 
-def metadata_consumer_for(bootstrap_servers: str) -> KafkaConsumer:
+def metadata_consumer_for(cluster: KafkaCluster) -> KafkaConsumer:
     """Return this process's consumer for questions about a cluster's topics. It is never assigned any.
 
     Raises:
+        KafkaRefusedError: Certificates, credentials or protocols do not fit.
         KafkaUnavailableError: No broker answers.
     """
-    key = (bootstrap_servers, "metadata")
+    key = (cluster, "metadata")
     if key not in _consumers:
-        _consumers[key] = _connect(bootstrap_servers)
+        _consumers[key] = _connect(cluster, allow_auto_create_topics=False)
     return _consumers[key]
 
 
-def _connect(bootstrap_servers: str, **options: Any) -> KafkaConsumer:
-    try:
-        return KafkaConsumer(
-            bootstrap_servers=bootstrap_servers.split(","),
-            group_id=None,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            **options,
-        )
-    except KafkaError as failed:
-        raise KafkaUnavailableError(
-            f"expected a Kafka broker at {bootstrap_servers}, got {type(failed).__name__}: {failed}"
-        ) from failed
+def _connect(cluster: KafkaCluster, **options: Any) -> KafkaConsumer:
+    return connect(
+        KafkaConsumer,
+        cluster,
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        **options,
+    )
 
 
 def close_consumers() -> None:
     """Close the connections of this process."""
+    _readers.clear()
     while _consumers:
         _consumers.popitem()[1].close()

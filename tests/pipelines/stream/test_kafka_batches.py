@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from tollbook.connection.cluster import KafkaCluster
 from tollbook.settings import Settings
 from tollbook.stream.ranges import ChunkOrigin, OffsetRange
-from tollbook.stream.read import close_consumers, consumer_for, read_range
+from tollbook.stream.read import close_consumers, reader_for
 
 
 def _plain(settings: Settings, topic: str, isolation: str = "read_committed") -> list[Any]:
@@ -30,10 +31,11 @@ def _plain(settings: Settings, topic: str, isolation: str = "read_committed") ->
     return records
 
 
-def _batches(settings: Settings, topic: str, first: int, end: int, **limits: int) -> list[pa.RecordBatch]:
+def _batches(settings: Settings, topic: str, first: int, end: int, **limits: Any) -> list[pa.RecordBatch]:
     assert settings.bootstrap_servers is not None
     try:
-        return list(read_range(consumer_for(settings.bootstrap_servers), OffsetRange(topic, 0, first, end), **limits))
+        reader = reader_for(KafkaCluster(settings.bootstrap_servers), topic, 0)
+        return list(reader.read(OffsetRange(topic, 0, first, end), **limits))
     finally:
         close_consumers()
 

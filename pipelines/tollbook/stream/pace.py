@@ -1,0 +1,45 @@
+"""The pace of a meter that follows: how much a micro-batch takes, and how soon the next one begins.
+
+Caught up, micro-batches are small and begin a quarter of a second apart: sooner would double the files of the lake and
+win little. Behind, each takes more, as long as it takes no longer than a stop may wait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+COMMIT_SECONDS = 0.25
+"""How far apart commits begin when the meter is caught up."""
+
+_LONGEST_SECONDS = 1.5
+_FIRST_RECORDS = 32_768
+_FEWEST_RECORDS = 2_048
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many records the next micro-batch may take.
+
+    Attributes:
+        most_records: Most records ever.
+        records: Most records of the next micro-batch.
+    """
+
+    most_records: int
+    records: int = _FIRST_RECORDS
+
+    def __post_init__(self) -> None:
+        self.records = min(self.records, self.most_records)
+
+    def took(self, records: int, seconds: float) -> None:
+        """Learn from a micro-batch.
+
+        Args:
+            records: Records that it took.
+            seconds: Time from its plan to its commit.
+        """
+        if seconds > _LONGEST_SECONDS:
+            fewer = int(min(records, self.records) * _LONGEST_SECONDS / seconds)
+            self.records = min(self.most_records, max(_FEWEST_RECORDS, fewer))
+        elif records >= self.records and seconds < _LONGEST_SECONDS / 2:
+            self.records = min(self.most_records, 2 * self.records)
