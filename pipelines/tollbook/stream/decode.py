@@ -17,6 +17,7 @@ from tollbook.formats.registry import format_of_topic
 from tollbook.formats.rejected import meaningful_headers, rejected_batch
 from tollbook.formats.route import RecordRouter
 from tollbook.reference.dimensions import dimensions_of
+from tollbook.stream.flood import WatchChunk
 from tollbook.stream.ranges import ChunkOrigin
 
 EVENTS, REJECTS, UNPARSED = "events", "rejects", "unparsed"
@@ -46,11 +47,18 @@ class DecodeUsageEvents(beam.PTransform):
     """
 
     def __init__(
-        self, clock: Clock = utc_now, formats: Mapping[str, str] | None = None, dimensions_path: Path | None = None
+        self,
+        clock: Clock = utc_now,
+        formats: Mapping[str, str] | None = None,
+        dimensions_path: Path | None = None,
+        watch: WatchChunk = lambda _records, _decoded: None,
     ) -> None:
-        """Decode by `formats`, topic to format, and by dimension rules; other topics have the format of their name."""
+        """Decode by `formats`, topic to format, and by dimension rules; other topics have the format of their name.
+
+        `watch` is told of each chunk before anything goes on, and raises where the chunk is not to.
+        """
         super().__init__()
-        self._args = (clock, dict(formats or {}), dimensions_path)
+        self._args = (clock, dict(formats or {}), dimensions_path, watch)
 
     def expand(self, records: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Return the tagged outputs."""
@@ -60,8 +68,10 @@ class DecodeUsageEvents(beam.PTransform):
 
 
 class _Decode(beam.DoFn):
-    def __init__(self, clock: Clock, formats: Mapping[str, str], dimensions_path: Path | None) -> None:
-        self._clock, self._formats, self._dimensions_path = clock, formats, dimensions_path
+    def __init__(
+        self, clock: Clock, formats: Mapping[str, str], dimensions_path: Path | None, watch: WatchChunk
+    ) -> None:
+        self._clock, self._formats, self._dimensions_path, self._watch = clock, formats, dimensions_path, watch
         self._router = RecordRouter()
         self._kept_headers: frozenset[str] = frozenset()
 
@@ -75,6 +85,7 @@ class _Decode(beam.DoFn):
         topic_format = self._formats.get(origin.topic) or format_of_topic(origin.topic)
         headers = _headers(element)
         decoded = self._router.decode(element.column("value"), topic_format, now=now, headers=headers)
+        self._watch(element, decoded)
         yield _with_outcome(origin, decoded).attach(with_place(decoded, element, now))
         if decoded.rejected:
             rejects = rejected_batch(
