@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from tollbook.cli.options import Home, Json, print_json, print_table, progress
+from tollbook.cli.options import Home, Json, LogFormat, print_json, print_table, progress, telling
 from tollbook.errors import MisuseError
+from tollbook.logs import Notice
 from tollbook.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -23,6 +24,7 @@ def build(
     *,
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Make every date anew.")] = False,
     no_publish: Annotated[bool, typer.Option("--no-publish", help="Leave the published file as it is.")] = False,
+    log_format: LogFormat = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -39,7 +41,10 @@ def build(
         raise MisuseError(
             f"expected a lake at {settings.lake}, found none: is this the home? `tollbook meter` makes one"
         )
-    result = build_warehouse(settings, full_refresh=full_refresh, publish=not no_publish, tell=progress)
+    with telling(log_format) as tell:
+        result = build_warehouse(settings, full_refresh=full_refresh, publish=not no_publish, tell=tell)
+        sentence = f"built in {result.seconds:.1f} s: the marts hold commit {result.built_commit}"
+        tell(Notice(sentence, event="built", **result.as_dict()))
     if as_json:
         print_json(result.as_dict())
     else:
