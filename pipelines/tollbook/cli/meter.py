@@ -43,6 +43,17 @@ def meter(
     max_commit_records: Annotated[
         int, typer.Option("--max-commit-records", min=1, help="Most records in one commit.")
     ] = MAX_COMMIT_RECORDS,
+    max_reject_share: Annotated[
+        str,
+        typer.Option(
+            "--max-reject-share",
+            help="Largest share of rejects among the last records, from 0 to 1; beyond it the meter stops and says "
+            "why, before it commits them. `none` for no limit.",
+        ),
+    ] = "0.5",
+    reject_window_records: Annotated[
+        int, typer.Option("--reject-window-records", min=1, help="How many of the last records that share is of.")
+    ] = 10_000,
     runner: Annotated[str, typer.Option("--runner", help="Beam runner; `embedded` runs in this process.")] = "embedded",
     home: Home = None,
     bootstrap_servers: BootstrapServers = None,
@@ -58,6 +69,7 @@ def meter(
     if runner != "embedded":
         raise MisuseError(f"expected --runner embedded, got {runner!r}")
     with quiet_imports():
+        from tollbook.stream.flood import FloodLimit
         from tollbook.stream.meter import MeterOptions, run_meter
 
     topics = [_topic_and_format(each) for each in topic or [DEFAULT_TOPIC]]
@@ -68,9 +80,12 @@ def meter(
         formats={name: told for name, told in topics if told},
         follow=follow,
         max_commit_records=max_commit_records,
+        flood=FloodLimit(_share(max_reject_share), reject_window_records),
     )
     # The meter says itself what Kafka does; its client's own log would say it five times.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    # Beam would tell every error of a step with a traceback, which is what `main` tells in a sentence.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     with _stopping() as should_stop:
         outcome = run_meter(options, report=_tell, tell=progress, should_stop=should_stop)
     if as_json:
@@ -87,6 +102,19 @@ def meter(
             ("commit", "read", "accepted", "rejected"),
             [(outcome.commit, outcome.read, outcome.accepted, outcome.rejected)],
         )
+
+
+def _share(told: str) -> float | None:
+    """Return a share from 0 to 1, None for no limit."""
+    if told == "none":
+        return None
+    try:
+        share = float(told)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise MisuseError(f"expected a share from 0 to 1 or `none` for --max-reject-share, got {told!r}")
+    return share
 
 
 def _topic_and_format(told: str) -> tuple[str, str]:
