@@ -217,9 +217,8 @@ class PartitionReader:
             except OffsetOutOfRangeError:
                 raise
             except KafkaError as failed:
-                raise KafkaUnavailableError(
-                    f"expected records of {self._partition}, got {type(failed).__name__}: {failed}{_why(self._consumer)}"
-                ) from failed
+                got = f"{type(failed).__name__}: {failed}{_why(self._consumer)}"
+                raise KafkaUnavailableError(f"expected records of {self._partition}, got {got}") from failed
             self._ahead.extend(polled.get(self._partition, []))
             if not self._ahead and (failure := last_failure(self._consumer)) is not None and failure.final:
                 raise KafkaRefusedError(failure.message)

@@ -14,6 +14,8 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from tollbook.broker.topics import ensure_topics
+from tollbook.connection.clients import connect
+from tollbook.connection.cluster import KafkaCluster
 from tollbook.errors import KafkaUnavailableError
 from tollbook.lake.layout import REJECTS
 from tollbook.lake.log import write_synced
@@ -27,7 +29,7 @@ _MAX_REQUEST_BYTES = 16 * 1024 * 1024
 _PUBLISHED_TOGETHER = 256
 
 
-def publish_rejects(settings: Settings, bootstrap_servers: str) -> int:
+def publish_rejects(settings: Settings, cluster: KafkaCluster) -> int:
     """Publish the rejects of the commits since the last publication and return how many there were.
 
     They are published after they are committed, so a process that dies in between publishes them again when it comes
@@ -52,22 +54,23 @@ def publish_rejects(settings: Settings, bootstrap_servers: str) -> int:
                 if entry.table == REJECTS and path.exists():  # an erasure may have made it anew since
                     if producer is None:
                         ensure_topics(settings, [REJECTS_TOPIC])
-                        producer = stack.enter_context(_producer(bootstrap_servers))
+                        producer = stack.enter_context(_producer(cluster))
                     count += _publish_file(producer, path)
     _mark_published(lake, last)
     return count
 
 
 @contextmanager
-def _producer(bootstrap_servers: str) -> Iterator[KafkaProducer]:
+def _producer(cluster: KafkaCluster) -> Iterator[KafkaProducer]:
+    producer = connect(
+        KafkaProducer,
+        cluster,
+        acks="all",
+        enable_idempotence=True,
+        compression_type="lz4",
+        max_request_size=_MAX_REQUEST_BYTES,
+    )
     try:
-        producer = KafkaProducer(
-            bootstrap_servers=bootstrap_servers.split(","),
-            acks="all",
-            enable_idempotence=True,
-            compression_type="lz4",
-            max_request_size=_MAX_REQUEST_BYTES,
-        )
         try:
             yield producer
         finally:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tollbook.errors import RejectFloodError
 from tollbook.connection.cluster import KafkaCluster
+from tollbook.errors import RejectFloodError
 from tollbook.lake.manifest import Manifest
 from tollbook.rating.book import PriceBook
 from tollbook.rating.store import record, recorded_book

@@ -6,10 +6,12 @@ from collections.abc import Callable, Container, Iterable, Mapping
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError
+from kafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
 from tollbook.broker.connect import admin
-from tollbook.errors import KafkaUnavailableError, MisuseError
+from tollbook.connection.clients import last_failure
+from tollbook.connection.cluster import KafkaCluster
+from tollbook.errors import KafkaRefusedError, KafkaUnavailableError, MisuseError
 from tollbook.stream.read import metadata_consumer_for
 
 Place = tuple[str, int]
@@ -21,9 +23,9 @@ class KafkaTopics:
     It asks through a consumer that is never assigned anything: an assignment narrows what kafka-python knows.
     """
 
-    def __init__(self, bootstrap_servers: str, topics: tuple[str, ...], read_before: Container[str] = ()) -> None:
+    def __init__(self, cluster: KafkaCluster, topics: tuple[str, ...], read_before: Container[str] = ()) -> None:
         """Ask about `topics`, of which those in `read_before` were there when they were read."""
-        self._bootstrap_servers, self._topics, self._read_before = bootstrap_servers, topics, read_before
+        self._cluster, self._topics, self._read_before = cluster, topics, read_before
 
     def ends(self) -> dict[Place, int]:
         """Return the offset after the last that may be read, for every partition.
@@ -48,37 +50,41 @@ class KafkaTopics:
         Raises:
             KafkaUnavailableError: No broker answers.
         """
-        consumer = metadata_consumer_for(self._bootstrap_servers)
-        cluster = consumer._cluster
-        cluster._topics.update(self._topics)
+        consumer = metadata_consumer_for(self._cluster)
+        known = consumer._cluster
+        known._topics.update(self._topics)
         try:
-            consumer._net.run(cluster.refresh_metadata)
+            consumer._net.run(known.refresh_metadata)
         except KafkaError as failed:
-            raise _unavailable("the ids of its topics", failed) from failed
-        told = {topic: cluster.topic_id(topic) for topic in self._topics if cluster.partitions_for_topic(topic)}
+            raise self._unavailable("the ids of its topics", failed) from failed
+        told = {topic: known.topic_id(topic) for topic in self._topics if known.partitions_for_topic(topic)}
         return {topic: str(identifier) for topic, identifier in told.items() if identifier is not None}
 
     def is_compacted(self, topic: str) -> bool:
         """Return whether Kafka compacts `topic`, which takes single records out of the middle of its log.
 
+        Where this client may not ask, the answer is no: what is absent is then a gap.
+
         Raises:
-            KafkaUnavailableError: No broker answers, or this client may not ask.
+            KafkaUnavailableError: No broker answers.
         """
         resource = ConfigResource(ConfigResourceType.TOPIC, topic)
         try:
-            with admin(self._bootstrap_servers) as client:
+            with admin(self._cluster) as client:
                 told = client.describe_configs([resource], config_filter="all")
+        except (TopicAuthorizationFailedError, ClusterAuthorizationFailedError):
+            return False
         except KafkaError as failed:
-            raise _unavailable(f"the settings of the topic {topic}", failed) from failed
+            raise self._unavailable(f"the settings of the topic {topic}", failed) from failed
         return "compact" in str(told["topic"][topic]["cleanup.policy"]["value"])
 
     def _partitions(self) -> list[TopicPartition]:
         found: list[TopicPartition] = []
         for topic in self._topics:
             try:
-                partitions = metadata_consumer_for(self._bootstrap_servers).partitions_for_topic(topic)
+                partitions = metadata_consumer_for(self._cluster).partitions_for_topic(topic)
             except KafkaError as failed:
-                raise _unavailable(f"the topic {topic}", failed) from failed
+                raise self._unavailable(f"the topic {topic}", failed) from failed
             if not partitions and topic in self._read_before:
                 raise KafkaUnavailableError(
                     f"expected the topic {topic}, which was read before, Kafka has none by the name: was it deleted?"
@@ -96,14 +102,18 @@ class KafkaTopics:
         ask: Callable[[KafkaConsumer, list[TopicPartition]], Mapping[TopicPartition, int]],
     ) -> dict[Place, int]:
         try:
-            told = ask(metadata_consumer_for(self._bootstrap_servers), partitions)
+            told = ask(metadata_consumer_for(self._cluster), partitions)
         except KafkaError as failed:
-            raise _unavailable(f"the offsets of {len(partitions)} partitions", failed) from failed
+            raise self._unavailable(f"the offsets of {len(partitions)} partitions", failed) from failed
         silent = [place for place in partitions if told.get(place) is None]
         if silent:
             raise KafkaUnavailableError(f"expected the offsets of {silent[0]}, Kafka told none")
         return {(place.topic, place.partition): told[place] for place in partitions}
 
-
-def _unavailable(expected: str, failed: KafkaError) -> KafkaUnavailableError:
-    return KafkaUnavailableError(f"expected Kafka to tell {expected}, got {type(failed).__name__}: {failed}")
+    def _unavailable(self, expected: str, failed: KafkaError) -> KafkaUnavailableError:
+        """Return the error that says what Kafka did not tell, and why the connection failed where it did."""
+        failure = last_failure(metadata_consumer_for(self._cluster))
+        if failure is not None and failure.final:
+            return KafkaRefusedError(failure.message)
+        why = "" if failure is None else f"; {failure.message}"
+        return KafkaUnavailableError(f"expected Kafka to tell {expected}, got {type(failed).__name__}: {failed}{why}")
