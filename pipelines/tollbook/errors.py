@@ -95,6 +95,10 @@ class OffsetGapError(TollbookError):
     """Kafka no longer holds records that were never read."""
 
 
+class GapAcceptanceError(TollbookError):
+    """A gap of offsets is not as it was when it was found, so its acceptance would mean something else."""
+
+
 class OffsetHoleError(TollbookError):
     """A log goes on later than a range that was to be read of it, which only a compacted one may.
 

@@ -32,6 +32,7 @@ NOUNS = (
     "watch",
     "meter",
     "rejects",
+    "gaps",
     "warehouse",
     "sql",
     "prices",

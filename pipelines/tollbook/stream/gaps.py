@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from tollbook.errors import OffsetGapError
+from tollbook.errors import KafkaUnavailableError, OffsetGapError, OffsetHoleError
 from tollbook.lake.gaps import (
     ADDED,
     HOLE,
@@ -22,7 +22,9 @@ from tollbook.lake.gaps import (
     load_gaps,
 )
 from tollbook.lake.manifest import Manifest
-from tollbook.stream.topics import Place
+from tollbook.stream.topics import KafkaTopics, Place
+
+_MOST_STANDSTILLS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,8 @@ class GapWatch:
         self._begun_from = manifest  # no gap is accepted after it while the lock is held
         self._records = load_gaps(lake, manifest)
         self._seen_ends: dict[Place, int] = {}
+        self._with_holes: set[str] = set()
+        self._standstills = 0
 
     def refuse_gaps(self, manifest: Manifest | None, kafka: KafkaOffsets) -> None:
         """Return when the book goes on where it ended, in every partition.
@@ -151,14 +155,40 @@ class GapWatch:
             base = manifest.offset_bases.get(place[0], {}).get(place[1], 0)
             self._seen_ends[place] = max(self._seen_ends.get(place, 0), end + base)
 
-    def refuse_hole(self, manifest: Manifest, kafka: KafkaOffsets, place: Place, next_offset: int) -> None:
-        """Remember that a log which is not compacted goes on only at `next_offset`, as the book counts, and stop there.
+    def may_have_holes(self, topic: str) -> bool:
+        """Return whether offsets may be absent in the middle of the topic's logs, as far as anyone has asked."""
+        return topic in self._with_holes
+
+    def refuse_hole(
+        self, hole: OffsetHoleError, manifest: Manifest | None, kafka: KafkaOffsets, topics: KafkaTopics
+    ) -> None:
+        """Return when a hole that reading came upon is as it should be: in a compacted log, or before the book begins.
 
         Raises:
-            OffsetGapError: Always.
+            OffsetGapError: It is not. The gap is in the lake.
+            KafkaUnavailableError: No broker answers.
         """
-        self._remember(_Log(manifest, kafka, *place, self._clock()).gap(HOLE, next_offset=next_offset))
-        self._refuse(manifest, [each for each in self._open() if (each.gap.topic, each.gap.partition) == place])
+        if manifest is None or hole.topic not in manifest.offsets or topics.is_compacted(hole.topic):
+            self._with_holes.add(hole.topic)
+            return
+        log = _Log(manifest, kafka, hole.topic, hole.partition, self._clock())
+        self._remember(log.gap(HOLE, next_offset=hole.next_offset))
+        self._refuse(manifest, [each for each in self._open() if each.gap.topic == hole.topic])
+
+    def refuse_standstill(self, before: Manifest | None, after: Manifest | None) -> None:
+        """Return when the book went on, or when a new plan may say why it did not.
+
+        Raises:
+            KafkaUnavailableError: It did not go on several times, and no plan found a gap.
+        """
+        went_on = after is not None and (before is None or after.offsets != before.offsets)
+        self._standstills = 0 if went_on else self._standstills + 1
+        if self._standstills > _MOST_STANDSTILLS:
+            self._standstills = 0
+            raise KafkaUnavailableError(
+                "expected Kafka to give the offsets that it tells of, "
+                f"it refused them {_MOST_STANDSTILLS + 1} times as out of range"
+            )
 
     def _open(self) -> list[GapRecord]:
         return [each for each in self._records if each.state == OPEN]
@@ -199,7 +229,8 @@ class GapWatch:
         if not records:
             return
         told = "\n  ".join(f"gap {each.number}: {each.gap.words()}" for each in records)
-        places = " ".join(dict.fromkeys(each.gap.place for each in records))
+        names = [each.gap.topic if each.gap.kind == RECREATED else each.gap.place for each in records]
+        places = " ".join(dict.fromkeys(names))
         raise OffsetGapError(
             f"the book of {self._lake} cannot go on after commit {manifest.commit}:\n  {told}\n"
             "Nothing was skipped, and what is in the book stays. Find out why with `tollbook gaps list`; to go on "
