@@ -28,6 +28,7 @@ USER, PASSWORD = "meter,eu=1", "correct-horse"
 
 PLAIN_USER, PLAIN_PASSWORD = "clear", "staple-battery"
 KEY_PASSWORD = "key-of-the-key"
+REAUTHENTICATE_MS = 1_500
 _HOST = "127.0.0.1"
 _NOW = dt.datetime.now(dt.UTC)
 
@@ -102,7 +103,7 @@ class SecureKafka:
         scram: SASL_SSL with SCRAM-SHA-256, SCRAM-SHA-512 and PLAIN.
         mtls: SSL, a client's certificate is required.
         expired: SSL, with a server's certificate that has expired.
-        clear: SASL_PLAINTEXT with SCRAM-SHA-512.
+        clear: SASL_PLAINTEXT with SCRAM-SHA-512; whoever is connected proves the password again and again.
         plain: PLAINTEXT.
         authority: Who signed the server's certificates, and whose clients it takes.
         password: Password of the user of SCRAM.
@@ -197,6 +198,7 @@ class SecureBroker(Broker):
                 f'{login}.plain.PlainLoginModule required user_{PLAIN_USER}="{PLAIN_PASSWORD}";'
             ),
             "listener.name.mtls.ssl.client.auth": "required",
+            "listener.name.clear.scram-sha-512.connections.max.reauth.ms": str(REAUTHENTICATE_MS),
         }
         for name in ("scram", "mtls", "expired"):
             lines[f"listener.name.{name}.ssl.keystore.type"] = "PEM"
