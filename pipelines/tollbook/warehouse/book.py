@@ -84,8 +84,10 @@ class Progress:
 
     Attributes:
         taken_commit: Newest commit whose files passed the gate; 0 for none.
+        taken_commit_mark: What tells that commit from another of its number; empty for none.
         built_commit: Newest commit whose dates are all in the marts; 0 for none.
         taken_rating: Newest entry of the log of ratings whose files passed the gate; 0 for none.
+        taken_rating_mark: What tells that entry from another of its number; empty for none.
         built_rating: Newest entry whose dates are all in the marts; 0 for none.
         build_number: Number of the last build that ended well; 0 for none.
         project_digest: Digest of the dbt project that made the marts; empty for none.
@@ -94,8 +96,10 @@ class Progress:
     """
 
     taken_commit: int
+    taken_commit_mark: str
     built_commit: int
     taken_rating: int
+    taken_rating_mark: str
     built_rating: int
     build_number: int
     project_digest: str
@@ -120,8 +124,10 @@ def make_book(connection: DuckDBPyConnection) -> None:
             create table if not exists book.progress as
             select
                 0::bigint as taken_commit,
+                '' as taken_commit_mark,
                 0::bigint as built_commit,
                 0::bigint as taken_rating,
+                '' as taken_rating_mark,
                 0::bigint as built_rating,
                 {build_number}::bigint as build_number,
                 '' as project_digest,

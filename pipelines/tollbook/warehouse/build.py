@@ -14,8 +14,7 @@ from typing import Any
 
 import duckdb
 
-from tollbook.errors import BuildFailedError, WarehouseStateError
-from tollbook.lake.manifest import newest_commit
+from tollbook.errors import BuildFailedError
 from tollbook.lake.ratings import newest_rating, ratings_after
 from tollbook.lake.snapshot import load_snapshot
 from tollbook.settings import Settings
@@ -23,6 +22,7 @@ from tollbook.warehouse.balance import check_balance
 from tollbook.warehouse.book import Progress
 from tollbook.warehouse.gate import judge
 from tollbook.warehouse.keys import index_keys
+from tollbook.warehouse.lineage import refuse_other_lake
 from tollbook.warehouse.lock import Tell, build_lock
 from tollbook.warehouse.measures import lake_files_table, measure_files
 from tollbook.warehouse.period_charges import charges_are_current
@@ -145,6 +145,7 @@ def publish_build(settings: Settings, *, tell: Tell = lambda _: None) -> Publica
 
 def _take(settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, tell: Tell) -> int:
     """Let the files of new commits and ratings through the gate; return how many passed."""
+    refuse_other_lake(settings, read_progress(ledger))
     # Ratings are of tellings that were in the lake before them: so they are counted first, and taken last.
     ratings = newest_rating(settings.lake)
     return _take_commits(settings, folder, ledger, tell) + _take_ratings(settings, folder, ledger, ratings, tell)
@@ -152,7 +153,6 @@ def _take(settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyCo
 
 def _take_commits(settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, tell: Tell) -> int:
     progress = read_progress(ledger)
-    _refuse_older_lake(folder, settings, "commit", newest_commit(settings.lake), progress.taken_commit)
     snapshot = load_snapshot(settings.lake)
     if snapshot is None or snapshot.manifest.commit == progress.taken_commit:
         return 0
@@ -168,26 +168,16 @@ def _take_commits(settings: Settings, folder: WarehouseFolder, ledger: duckdb.Du
 def _take_ratings(
     settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, newest: int, tell: Tell
 ) -> int:
-    taken = read_progress(ledger).taken_rating
-    _refuse_older_lake(folder, settings, "rating", newest, taken)
     passed = 0
-    for entry in ratings_after(settings.lake, taken):
+    for entry in ratings_after(settings.lake, read_progress(ledger).taken_rating):
         if entry.sequence > newest:
             break
         measured = measure_ratings(folder, ledger, settings.lake, entry)
         tell(f"gate: {len(measured)} new files of rating {entry.sequence}")
         judge(measured, folder.rating_gate)
-        take_rating(ledger, sequence=entry.sequence, files=rating_files_table(entry, measured))
+        take_rating(ledger, entry=entry, files=rating_files_table(entry, measured))
         passed += len(measured)
     return passed
-
-
-def _refuse_older_lake(folder: WarehouseFolder, settings: Settings, what: str, newest: int, taken: int) -> None:
-    if newest < taken:
-        raise WarehouseStateError(
-            f"expected the lake {settings.lake} to hold {what} {taken}, which the warehouse has taken, "
-            f"but its newest is {newest}: if the lake was restored, delete {folder.root} and build again"
-        )
 
 
 def _plan(

@@ -21,8 +21,10 @@ from duckdb import DuckDBPyConnection
 
 from tollbook.errors import WarehouseStateError
 from tollbook.lake.manifest import Manifest, PartitionTotals
+from tollbook.lake.ratings import RatingEntry
 from tollbook.settings import Settings
 from tollbook.warehouse.book import PARTITION_TOTALS, Progress, make_book, pico_to_usd, transaction
+from tollbook.warehouse.lineage import mark_of_commit, mark_of_rating
 
 MEMORY_LIMIT = "4GB"
 PUBLISHED_STORAGE = "v1.2.0"
@@ -149,7 +151,9 @@ def read_progress(connection: DuckDBPyConnection) -> Progress:
     """Return how far the warehouse has come."""
     (row,) = connection.execute(
         """
-        select taken_commit, built_commit, taken_rating, built_rating, build_number, project_digest, whole, remake
+        select
+            taken_commit, taken_commit_mark, built_commit, taken_rating, taken_rating_mark, built_rating,
+            build_number, project_digest, whole, remake
         from book.progress
         """
     ).fetchall()
@@ -184,17 +188,19 @@ def take_commits(
         connection.execute("insert into book.lake_files by name select * from new_files")
         connection.execute("delete from book.partition_totals")
         connection.execute("insert into book.partition_totals by name select * from new_totals")
-        connection.execute("update book.progress set taken_commit = ?", [newest.commit])
+        connection.execute(
+            "update book.progress set taken_commit = ?, taken_commit_mark = ?", [newest.commit, mark_of_commit(newest)]
+        )
     for name in tables:
         connection.unregister(name)
 
 
-def take_rating(connection: DuckDBPyConnection, *, sequence: int, files: pa.Table) -> None:
+def take_rating(connection: DuckDBPyConnection, *, entry: RatingEntry, files: pa.Table) -> None:
     """Remember the files of one entry of the ratings, which passed the gate, in one transaction.
 
     Args:
         connection: The ledger.
-        sequence: The entry's number.
+        entry: The entry.
         files: Its files, `RATING_FILES`, shape (n_files,).
 
     Raises:
@@ -202,11 +208,13 @@ def take_rating(connection: DuckDBPyConnection, *, sequence: int, files: pa.Tabl
     """
     with transaction(connection):
         taken = read_progress(connection).taken_rating
-        if sequence != taken + 1:
-            raise WarehouseStateError(f"expected rating {taken + 1}, got {sequence}")
+        if entry.sequence != taken + 1:
+            raise WarehouseStateError(f"expected rating {taken + 1}, got {entry.sequence}")
         connection.register("new_files", files)
         connection.execute("insert into book.rating_files by name select * from new_files")
-        connection.execute("update book.progress set taken_rating = ?", [sequence])
+        connection.execute(
+            "update book.progress set taken_rating = ?, taken_rating_mark = ?", [entry.sequence, mark_of_rating(entry)]
+        )
     connection.unregister("new_files")
 
 
