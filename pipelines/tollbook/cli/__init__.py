@@ -37,6 +37,8 @@ NOUNS = (
     "sql",
     "prices",
     "reference",
+    "status",
+    "upgrade",
     "doctor",
 )
 
