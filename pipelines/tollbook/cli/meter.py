@@ -6,17 +6,21 @@ import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tollbook.cli.options import BootstrapServers, Home, Json, print_json, print_table, progress
+from tollbook.cli.options import BootstrapServers, Home, Json, LogFormat, print_json, print_table, telling
 from tollbook.errors import MisuseError
 from tollbook.formats.registry import format_named
+from tollbook.logs import Notice, Tell
 from tollbook.settings import MAX_COMMIT_RECORDS, Settings
 
 if TYPE_CHECKING:
     from tollbook.stream.meter import MeterProgress
+    from tollbook.stream.observe import MeterObserver
 
 DEFAULT_TOPIC = "llm.usage"
 
@@ -54,6 +58,16 @@ def meter(
     reject_window_records: Annotated[
         int, typer.Option("--reject-window-records", min=1, help="How many of the last records that share is of.")
     ] = 10_000,
+    metrics_address: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics-address",
+            help="Serve Prometheus metrics there while following, as HOST:PORT or PORT (on 127.0.0.1). "
+            "Who reaches it may read it.",
+            show_default=False,
+        ),
+    ] = None,
+    log_format: LogFormat = None,
     runner: Annotated[str, typer.Option("--runner", help="Beam runner; `embedded` runs in this process.")] = "embedded",
     home: Home = None,
     bootstrap_servers: BootstrapServers = None,
@@ -66,6 +80,8 @@ def meter(
     """
     if until_caught_up == follow:
         raise MisuseError("expected one of --until-caught-up and --follow")
+    if metrics_address is not None and not follow:
+        raise MisuseError("expected --metrics-address with --follow: another meter ends before it could be scraped")
     if runner != "embedded":
         raise MisuseError(f"expected --runner embedded, got {runner!r}")
     with quiet_imports():
@@ -86,8 +102,13 @@ def meter(
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     # Beam would tell every error of a step with a traceback, which is what `main` tells in a sentence.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    with _stopping() as should_stop:
-        outcome = run_meter(options, report=_tell, tell=progress, should_stop=should_stop)
+    with (
+        telling(log_format) as tell,
+        _stopping(tell) as should_stop,
+        _watching(settings, metrics_address, tell) as watch,
+    ):
+        report = partial(_tell, tell)
+        outcome = run_meter(options, report=report, tell=tell, should_stop=should_stop, observer=watch)
     if as_json:
         print_json(
             {
@@ -134,19 +155,36 @@ def quiet_imports() -> Iterator[None]:
         logging.disable(before)
 
 
-def _tell(done: MeterProgress) -> None:
-    progress(f"commit {done.commit}: {done.read:,} read, {done.accepted:,} accepted, {done.rejected:,} rejected")
+def _tell(tell: Tell, done: MeterProgress) -> None:
+    sentence = f"commit {done.commit}: {done.read:,} read, {done.accepted:,} accepted, {done.rejected:,} rejected"
+    tell(Notice(sentence, event="commit", **asdict(done)))
 
 
 @contextmanager
-def _stopping() -> Iterator[Callable[[], bool]]:
+def _watching(settings: Settings, address: str | None, tell: Tell) -> Iterator[MeterObserver | None]:
+    """Serve the metrics of the book and of the meter that the yielded observer watches, where an address is told."""
+    if address is None:
+        yield None
+        return
+    from tollbook.health.book_metrics import BookMetrics
+    from tollbook.health.meter_metrics import MeterMetrics
+    from tollbook.health.server import serving_metrics
+
+    watch = MeterMetrics()
+    with serving_metrics(address, BookMetrics(settings), watch) as page:
+        tell(Notice(f"metrics are at {page}", event="metrics", address=page))
+        yield watch
+
+
+@contextmanager
+def _stopping(tell: Tell) -> Iterator[Callable[[], bool]]:
     """Turn the first SIGINT or SIGTERM into a wish to stop; a second one ends the process at once."""
     wishes: list[int] = []
 
     def note(number: int, _frame: object) -> None:
         wishes.append(number)
         signal.signal(number, signal.SIG_DFL)
-        progress("stopping after the commit under way")
+        tell(Notice("stopping after the commit under way", event="stopping"))
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
