@@ -29,6 +29,26 @@ METER, COMPACTION, ERASURE, GAP = "meter", "compaction", "erasure", "gap"
 """Kinds of commits: what a meter read; files made anew; a person erased; a gap of offsets that an operator accepted."""
 
 
+class LiveSums(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a file of usage added to the live minutes: its tellings that counted, less what they took back.
+
+    Attributes:
+        calls: Calls. All of these can be below zero.
+        input_tokens: Unit: Tokens.
+        output_tokens: Unit: Tokens.
+        list_cost_pico_usd: Over the priced ones. Unit: pico-USD.
+    """
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    list_cost_pico_usd: int = 0
+
+    def __add__(self, other: LiveSums) -> LiveSums:
+        """Return the sums of both, as of a file that is made of two."""
+        return LiveSums(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+
+
 class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One data file that a commit added.
 
@@ -49,6 +69,8 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         contracted_cost_pico_usd: Sum over its priced rows. Unit: pico-USD.
         unpriced_events: Rows without a price, voids left out.
         stream_repeats: Rows that the stream took for repeats.
+        live: What a file of usage added to the live minutes; None in lakes from before these corrected themselves,
+            where it is the sums of its rows that are neither repeats nor voids.
         newest_event_at: When the newest call of its rows happened, UTC.
         first_commit: First commit that its rows came with, for a file made of others.
         last_commit: Last commit that its rows came with or changed by, for a file made of others.
@@ -70,6 +92,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     contracted_cost_pico_usd: int = 0
     unpriced_events: int = 0
     stream_repeats: int = 0
+    live: LiveSums | None = None
     newest_event_at: datetime | None = None
     first_commit: int | None = None
     last_commit: int | None = None

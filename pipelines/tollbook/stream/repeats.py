@@ -22,6 +22,7 @@ from tollbook.stream.columns import with_columns
 from tollbook.stream.ranges import ChunkOrigin
 
 MARKED, TAKEN_BACK = "marked", "taken_back"
+TAKEN_BACK_PREFIX = "taken_back_"
 PLACE = KEYS[1:]
 READ = (
     *("source", "event_id", "revision", "action", "usage_basis", "occurred_at", "input_tokens", "output_tokens"),
@@ -125,7 +126,7 @@ def _taken_back_columns(outcome: Outcome) -> dict[str, pa.Array]:
     index = np.full(len(outcome.repeats), -1, np.int64)
     index[outcome.corrects] = np.arange(len(outcome.corrects))
     rows = pa.array(index, mask=index < 0)
-    return {f"taken_back_{name}": column.take(rows) for name, column in _sums(outcome.taken_back).items()}
+    return {f"{TAKEN_BACK_PREFIX}{name}": column.take(rows) for name, column in _sums(outcome.taken_back).items()}
 
 
 def _sums(taken: np.ndarray) -> dict[str, pa.Array]:

@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 from tollbook.contracts import usage_record_schema
 from tollbook.formats.rejected import REJECTED_VERSION
 from tollbook.lake.layout import REJECTS, USAGE, chunk_name, data_path
-from tollbook.lake.manifest import FileEntry
+from tollbook.lake.manifest import FileEntry, LiveSums
 from tollbook.lake.parquet import write_parquet
 from tollbook.stream.parts import REJECTS_PART, USAGE_PART, files_part
 from tollbook.stream.ranges import ChunkOrigin
+from tollbook.stream.repeats import TAKEN_BACK_PREFIX
 
 _DAY_MICROSECONDS = 86_400_000_000
 
@@ -44,13 +45,16 @@ class _WriteUsage(beam.DoFn):
 
     def process(self, element: pa.RecordBatch) -> Iterable[bytes]:
         origin = ChunkOrigin.of(element)
-        rows = element.select(usage_record_schema().names)
+        taken_back = [name for name in element.schema.names if name.startswith(TAKEN_BACK_PREFIX)]
+        rows = element.select([*usage_record_schema().names, *taken_back])
         name = chunk_name(origin.topic, origin.partition, origin.first_offset, origin.next_offset, self._epoch)
         files = [self._write(origin, date, name, part) for date, part in split_by_date(rows)]
         yield files_part(USAGE_PART, origin, files, usage_rows=element.num_rows)
 
     def _write(self, origin: ChunkOrigin, date: str, name: str, rows: pa.RecordBatch) -> FileEntry:
         path = data_path(USAGE, date, name)
+        live = live_sums(rows)
+        rows = rows.select(usage_record_schema().names)
         return FileEntry(
             table=USAGE,
             path=path,
@@ -68,7 +72,31 @@ class _WriteUsage(beam.DoFn):
             unpriced_events=_exact_sum(pc.equal(rows.column("cost_basis"), "unpriced").cast(pa.int64())),
             stream_repeats=_exact_sum(rows.column("stream_repeat").cast(pa.int64())),
             newest_event_at=pc.max(rows.column("occurred_at")).as_py(),
+            live=live,
         )
+
+
+def live_sums(rows: pa.RecordBatch) -> LiveSums:
+    """Return what marked rows add to the live minutes: those that count, less what they take back.
+
+    Args:
+        rows: `usage_record/v1`, shape (n_events,), with `taken_back_*` where a row takes something back.
+    """
+    counts = pc.and_(pc.invert(rows.column("stream_repeat")), pc.not_equal(rows.column("action"), "void"))
+    counted = rows.select(["input_tokens", "output_tokens", "list_cost"]).filter(counts)
+    sums = _live(counted.num_rows, counted, "")
+    if f"{TAKEN_BACK_PREFIX}calls" not in rows.schema.names:
+        return sums
+    return sums + _live(_exact_sum(rows.column(f"{TAKEN_BACK_PREFIX}calls")), rows, TAKEN_BACK_PREFIX)
+
+
+def _live(calls: int, rows: pa.RecordBatch, prefix: str) -> LiveSums:
+    return LiveSums(
+        calls=calls,
+        input_tokens=_exact_sum(rows.column(f"{prefix}input_tokens")),
+        output_tokens=_exact_sum(rows.column(f"{prefix}output_tokens")),
+        list_cost_pico_usd=_pico_sum(rows.column(f"{prefix}list_cost")),
+    )
 
 
 class WriteRejects(beam.PTransform):

@@ -125,9 +125,26 @@ def lake_files_table(files: Iterable[FileMeasures[FileEntry]]) -> pa.Table:
     }
     for name in LAKE_FILES.names:
         if name not in columns:
-            values = [file.sums.get(name, 0) for file in each]
+            values = [_live_as_told(file).get(name, file.sums.get(name, 0)) for file in each]
             columns[name] = pico_to_usd(values) if name.endswith("_cost") else values
     return pa.table(columns, schema=LAKE_FILES)
+
+
+def _live_as_told(file: FileMeasures[FileEntry]) -> dict[str, int]:
+    """Return what a usage file added to the live minutes, by the names of `LAKE_FILES`; nothing where it is not told.
+
+    A row does not say what it took back of one that counted before it, so the stream's word is what the minutes are
+    held against. Files from before it was told are measured: nothing was taken back then.
+    """
+    live = file.told.live
+    if live is None:
+        return {}
+    return {
+        "live_calls": live.calls,
+        "live_input_tokens": live.input_tokens,
+        "live_output_tokens": live.output_tokens,
+        "live_list_cost": live.list_cost_pico_usd,
+    }
 
 
 def _measure_footer(file: FileMeasures[Told]) -> None:

@@ -11,6 +11,7 @@ import duckdb
 
 from tollbook.errors import NothingPublishedError, QueryError
 from tollbook.settings import Settings
+from tollbook.warehouse.live import add_live_views
 from tollbook.warehouse.publish import PUBLISHED
 
 
@@ -34,7 +35,7 @@ class Answer:
 
 
 def ask(settings: Settings, sql: str) -> Answer:
-    """Return what `sql` gives on the published file. The file is opened read-only; times are in UTC.
+    """Return what `sql` gives on the published file and the live aggregates. Both are read only; times are in UTC.
 
     Raises:
         NothingPublishedError: There is no published file yet.
@@ -44,8 +45,10 @@ def ask(settings: Settings, sql: str) -> Answer:
     if not path.exists():
         raise NothingPublishedError(f"expected a published file at {path}, found none: run `tollbook warehouse build`")
     # The link is resolved on each open: a process that opened the link's own path before would see the old file.
-    with duckdb.connect(path.resolve(), read_only=True) as connection:
+    published = path.resolve()
+    with duckdb.connect(published, read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
+        add_live_views(connection, published)
         try:
             answer = connection.execute(sql)
             described = answer.description or []

@@ -40,6 +40,7 @@
 {%- set accepted = "telling_state in ('standing', 'superseded', 'voided')" %}
 {%- set quarantined = "telling_state in ('duplicate', 'conflict')" %}
 {%- set not_standing = "telling_state in ('superseded', 'voided')" %}
+{#- The live sums balance over the whole ledger: a telling takes back what counted before it, on whatever date. -#}
 {%- set by_partition, by_date, by_period, whole =
     ['kafka_partition'], ['event_date', 'ledger'], ['billing_period', 'ledger'], ['ledger']
 %}
@@ -66,7 +67,7 @@
         ('in', 'usage_files', told),
         ('out', 'usage_files', held),
     ]),
-    ('usage_to_minutes', by_date, [
+    ('usage_to_minutes', whole, [
         ('in', 'usage_files', live),
         ('out', 'minute_files', live),
     ]),
