@@ -7,12 +7,14 @@ import json
 import logging
 import warnings
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 import typer
 
+from tollbook import cli
 from tollbook.cli.options import telling
 from tollbook.errors import LakeLockedError, MisuseError
 from tollbook.logs import WARNING, JsonLog, Notice
@@ -116,3 +118,23 @@ def test_the_format_comes_from_the_flag_then_the_environment(monkeypatch: pytest
     monkeypatch.setenv(LOG_FORMAT_VARIABLE, "logfmt")
     with pytest.raises(MisuseError, match="TOLLBOOK_LOG_FORMAT"):
         chosen_log_format(None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["warehouse", "build"], "expected a lake at"),
+        (["meter", "--until-caught-up", "--metrics-address", "0"], "expected --metrics-address with --follow"),
+        (["meter", "--follow", "--metrics-address", "host"], "expected a metrics address as HOST:PORT or PORT"),
+    ],
+    ids=["build", "metrics without follow", "no address"],
+)
+def test_misuse_of_a_command_is_a_line_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    """From the first moment on, stderr holds nothing else."""
+    home = ["--home", str(tmp_path), "--log-format", "json"]
+    assert cli.main([*arguments, *home]) == 2
+    (line,) = lines(capsys)
+    assert (line["error"], line["exit_code"]) == ("MisuseError", 2)
+    assert expected in line["message"]

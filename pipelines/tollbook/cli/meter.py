@@ -78,37 +78,34 @@ def meter(
     What was read is what the lake's newest manifest says, so a meter that was killed goes on where the book ends.
     Ctrl-C and SIGTERM end it after the commit under way.
     """
-    if until_caught_up == follow:
-        raise MisuseError("expected one of --until-caught-up and --follow")
-    if metrics_address is not None and not follow:
-        raise MisuseError("expected --metrics-address with --follow: another meter ends before it could be scraped")
-    if runner != "embedded":
-        raise MisuseError(f"expected --runner embedded, got {runner!r}")
-    with quiet_imports():
-        from tollbook.stream.flood import FloodLimit
-        from tollbook.stream.meter import MeterOptions, run_meter
+    with telling(log_format) as tell:
+        if until_caught_up == follow:
+            raise MisuseError("expected one of --until-caught-up and --follow")
+        if metrics_address is not None and not follow:
+            raise MisuseError("expected --metrics-address with --follow: another meter ends before it could be scraped")
+        if runner != "embedded":
+            raise MisuseError(f"expected --runner embedded, got {runner!r}")
+        with quiet_imports():
+            from tollbook.stream.flood import FloodLimit
+            from tollbook.stream.meter import MeterOptions, run_meter
 
-    topics = [_topic_and_format(each) for each in topic or [DEFAULT_TOPIC]]
-    settings = Settings.load(home=home, bootstrap_servers=bootstrap_servers)
-    options = MeterOptions(
-        settings=settings,
-        topics=tuple(name for name, _ in topics),
-        formats={name: told for name, told in topics if told},
-        follow=follow,
-        max_commit_records=max_commit_records,
-        flood=FloodLimit(_share(max_reject_share), reject_window_records),
-    )
-    # The meter says itself what Kafka does; its client's own log would say it five times.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    # Beam would tell every error of a step with a traceback, which is what `main` tells in a sentence.
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    with (
-        telling(log_format) as tell,
-        _stopping(tell) as should_stop,
-        _watching(settings, metrics_address, tell) as watch,
-    ):
-        report = partial(_tell, tell)
-        outcome = run_meter(options, report=report, tell=tell, should_stop=should_stop, observer=watch)
+        topics = [_topic_and_format(each) for each in topic or [DEFAULT_TOPIC]]
+        settings = Settings.load(home=home, bootstrap_servers=bootstrap_servers)
+        options = MeterOptions(
+            settings=settings,
+            topics=tuple(name for name, _ in topics),
+            formats={name: told for name, told in topics if told},
+            follow=follow,
+            max_commit_records=max_commit_records,
+            flood=FloodLimit(_share(max_reject_share), reject_window_records),
+        )
+        # The meter says itself what Kafka does; its client's own log would say it five times.
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        # Beam would tell every error of a step with a traceback, which is what `main` tells in a sentence.
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+        with _stopping(tell) as should_stop, _watching(settings, metrics_address, tell) as watch:
+            report = partial(_tell, tell)
+            outcome = run_meter(options, report=report, tell=tell, should_stop=should_stop, observer=watch)
     if as_json:
         print_json(
             {

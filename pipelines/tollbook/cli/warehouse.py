@@ -36,12 +36,12 @@ def build(
     """
     from tollbook.warehouse.build import build as build_warehouse
 
-    settings = Settings.load(home=home)
-    if not settings.lake.is_dir():
-        raise MisuseError(
-            f"expected a lake at {settings.lake}, found none: is this the home? `tollbook meter` makes one"
-        )
     with telling(log_format) as tell:
+        settings = Settings.load(home=home)
+        if not settings.lake.is_dir():
+            raise MisuseError(
+                f"expected a lake at {settings.lake}, found none: is this the home? `tollbook meter` makes one"
+            )
         result = build_warehouse(settings, full_refresh=full_refresh, publish=not no_publish, tell=tell)
         sentence = f"built in {result.seconds:.1f} s: the marts hold commit {result.built_commit}"
         tell(Notice(sentence, event="built", **result.as_dict()))

@@ -76,7 +76,7 @@ def findings(status: BookStatus, limits: Limits | None = None) -> tuple[Finding,
         )
     return (
         *_balance(status),
-        *_gaps(status.kafka),
+        *_gaps(status.kafka, status.lake),
         *_reading(status, status.lake, bounds),
         *_publishing(status, bounds),
         *_quality(status, status.lake.last_day, bounds),
@@ -104,35 +104,37 @@ def _balance(status: BookStatus) -> Iterator[Finding]:
         )
 
 
-def _gaps(kafka: KafkaHealth | None) -> Iterator[Finding]:
+def _gaps(kafka: KafkaHealth | None, lake: LakeHealth) -> Iterator[Finding]:
+    """Yield gaps that the meter stopped at, and those that it will stop at."""
+    remedy = "see it with `tollbook gaps list`; `tollbook gaps accept` lets the book go on without what is lost"
+    known = {record.gap.place for record in lake.open_gaps}
+    for record in lake.open_gaps:
+        yield Finding("open_gap", CURRENT, f"the meter stops at gap {record.number}: {record.gap.words()}", remedy)
     if kafka is None:
         return
+    remedy = f"the meter stops there, so that nothing is skipped in silence; then {remedy}"
     for each in kafka.partitions:
         place = f"{each.topic}-{each.partition}"
+        if place in known:
+            continue
         if each.began_anew:
             yield Finding(
                 "log_truncated",
                 CURRENT,
                 f"the log of {place} ends at offset {each.end:,}, {each.committed:,} were read of it: "
                 "it was truncated or made anew",
-                "the meter stops there, so that nothing is read twice or skipped; it says how to go on",
+                remedy,
             )
         elif each.lost:
-            yield Finding(
-                "offsets_lost",
-                CURRENT,
-                f"Kafka dropped {each.lost:,} offsets of {place} before they were read",
-                "the meter stops there, so that the gap is not overlooked; it says how to go on. "
-                "A longer retention of the topic prevents it",
-            )
-    for what, topics in (("does not have", kafka.absent), ("has another topic by the name", kafka.remade)):
-        for topic in topics:
-            yield Finding(
-                "topic_absent" if topic in kafka.absent else "topic_remade",
-                CURRENT,
-                f"Kafka {what} {topic}, which the book was read from",
-                "see whether --bootstrap-servers names the right Kafka; the meter says how to go on",
-            )
+            sentence = f"Kafka dropped {each.lost:,} offsets of {place} before they were read"
+            yield Finding("offsets_lost", CURRENT, sentence, remedy)
+    topics = {record.gap.topic for record in lake.open_gaps}
+    for topic in kafka.absent:
+        sentence = f"Kafka does not have {topic}, which the book was read from"
+        yield Finding("topic_absent", CURRENT, sentence, "see whether --bootstrap-servers names the right Kafka")
+    for topic in kafka.remade:
+        if topic not in topics:
+            yield Finding("topic_remade", CURRENT, f"{topic} was deleted and made anew since it was read", remedy)
 
 
 def _reading(status: BookStatus, lake: LakeHealth, bounds: Limits) -> Iterator[Finding]:

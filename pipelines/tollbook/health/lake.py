@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tollbook.lake.manifest import Manifest, PartitionTotals, newest
-from tollbook.lake.snapshot import commit_at, load_snapshot
+from tollbook.errors import CorruptManifestError
+from tollbook.lake.gaps import OPEN, GapRecord, load_gaps
+from tollbook.lake.manifest import Manifest, PartitionTotals, manifest_path, newest, read_commit
+from tollbook.lake.snapshot import checkpoint_numbers, commit_at, read_checkpoint
 
 DAY = timedelta(days=1)
 
@@ -51,12 +53,14 @@ class LakeHealth:
         newest_event_at: When the newest call happened, UTC; None when no file tells, as in a lake of long ago.
         last_day: What was read in commits of the last 24 hours.
         lost: Offsets that were gone from Kafka before they were read, as an operator accepted, since the lake began.
+        open_gaps: Gaps at which the meter stops until an operator decides.
     """
 
     manifest: Manifest
     newest_event_at: datetime | None
     last_day: Counts
     lost: int
+    open_gaps: tuple[GapRecord, ...] = ()
 
 
 def lake_health(lake: Path, now: datetime) -> LakeHealth | None:
@@ -73,13 +77,12 @@ def lake_health(lake: Path, now: datetime) -> LakeHealth | None:
     manifest = newest(lake)
     if manifest is None:
         return None
-    number = commit_at(lake, now - DAY)
-    before = load_snapshot(lake, number) if number else None
     return LakeHealth(
         manifest=manifest,
         newest_event_at=newest_event(totals_of(manifest)),
-        last_day=Counts.of(manifest).since(Counts.of(before.manifest if before is not None else None)),
+        last_day=Counts.of(manifest).since(Counts.of(_newest_before(lake, now - DAY))),
         lost=sum(each.lost for each in totals_of(manifest)),
+        open_gaps=tuple(record for record in load_gaps(lake, manifest) if record.state == OPEN),
     )
 
 
@@ -91,3 +94,19 @@ def totals_of(manifest: Manifest) -> Iterable[PartitionTotals]:
 def newest_event(totals: Iterable[PartitionTotals]) -> datetime | None:
     """Return when the newest call of some partitions happened, None when they hold none."""
     return max((each.newest_event_at for each in totals if each.newest_event_at is not None), default=None)
+
+
+def _newest_before(lake: Path, instant: datetime) -> Manifest | None:
+    """Return the newest commit made at or before `instant` that can be read."""
+    while True:
+        checkpoints = sorted(checkpoint_numbers(lake))
+        try:
+            number = commit_at(lake, instant)
+            if not number:
+                return None
+            kept = manifest_path(lake, number).exists()
+            return read_commit(lake, number) if kept else read_checkpoint(lake, number).manifest
+        except CorruptManifestError:
+            # It may expire between two looks at it: then there is a newer checkpoint.
+            if sorted(checkpoint_numbers(lake)) == checkpoints:
+                raise

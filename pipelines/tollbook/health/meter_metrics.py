@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from tollbook import metrics
-from tollbook.lake.manifest import Manifest
+from tollbook.lake.manifest import METER, Manifest
 
 if TYPE_CHECKING:
     from prometheus_client import Metric as Family
@@ -72,14 +72,15 @@ class MeterMetrics:
         """Note a commit of the meter.
 
         Args:
-            manifest: What was committed.
+            manifest: The newest commit once it was made.
             seconds: How long it took, from the plan to the manifest.
         """
         self._seconds.observe(seconds)
-        for file in manifest.files:
+        # Upkeep may have committed after the meter did: its files hold rows that were counted before.
+        for file in manifest.files if manifest.kind == METER else ():
             self._bytes.labels(file.table).inc(file.bytes)
             self._files.labels(file.table).inc()
-        self._repeats.inc(sum(file.stream_repeats for file in manifest.files))
+            self._repeats.inc(file.stream_repeats)
         with self._lock:
             self._advance(
                 {

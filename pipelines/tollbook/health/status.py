@@ -86,6 +86,7 @@ class BookStatus:
                 "epoch": lake.manifest.epoch,
                 "newest_event_at": lake.newest_event_at,
                 "lost_offsets": lake.lost,
+                "open_gaps": [record.number for record in lake.open_gaps],
                 "last_day": asdict(lake.last_day) | {"conflicts": self.conflicts_last_day},
             },
             "meter": {"process": self.meter, "running": self.meter is not None},

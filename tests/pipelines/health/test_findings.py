@@ -15,6 +15,7 @@ from tollbook.health.kafka import KafkaHealth, PartitionHealth
 from tollbook.health.lake import Counts
 from tollbook.health.status import BookStatus, Disk
 from tollbook.health.words import lines, verdict
+from tollbook.lake.gaps import Gap, GapRecord
 
 GIB = 1024**3
 
@@ -113,6 +114,35 @@ def test_gaps_are_loud(well: BookStatus) -> None:
     assert codes(replace(well, kafka=waiting(0, end=40))) == ["log_truncated"]
     assert codes(replace(well, kafka=KafkaHealth(None, absent=("llm.usage",)))) == ["topic_absent"]
     assert codes(replace(well, kafka=KafkaHealth(None, remade=("llm.usage",)))) == ["topic_remade"]
+
+
+def test_a_gap_that_the_meter_found_is_told_once(well: BookStatus, noon: datetime) -> None:
+    """In the meter's own words, and not again as what Kafka tells of the same partition."""
+    gap = Gap(
+        topic="llm.usage",
+        partition=0,
+        kind="retention",
+        first_offset=100,
+        next_offset=130,
+        loss_is_known=True,
+        base_before=0,
+        base_after=0,
+        kafka_first_offset=130,
+        kafka_end_offset=150,
+        topic_id_before="id",
+        topic_id_after="id",
+        commit=9,
+        detected_at=noon,
+    )
+    assert well.lake is not None
+    lake = replace(well.lake, open_gaps=(GapRecord(number=4, gap=gap, state="open"),))
+    found = findings(replace(well, lake=lake, kafka=waiting(50, first=130), meter=None))
+    assert [finding.code for finding in found] == ["open_gap", "unread"]
+    assert found[0].sentence == (
+        "the meter stops at gap 4: expected to go on at offset 100 of llm.usage-0, Kafka's first is 130: "
+        "30 offsets were deleted before they were read"
+    )
+    assert "tollbook gaps accept" in found[0].remedy
 
 
 def test_commits_may_wait_an_hour_for_a_build(well: BookStatus, noon: datetime) -> None:
