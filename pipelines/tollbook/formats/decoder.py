@@ -52,7 +52,7 @@ class Rejected:
         record_item: Its number within the record, None where the whole record was not accepted.
         error: Why.
         value_state: `UNPARSED`, `WHOLE` or `SCRUBBED`.
-        value: Its bytes, by `value_state`.
+        value: What is kept of its bytes, by `value_state`; None for `UNPARSED`, where the record's own lie apart.
         value_bytes: Size of the record as it came. Unit: Bytes.
         value_sha256: Digest of the record as it came.
         kept_format: Format of what is kept, where it is not the record's: `NATIVE_FIELDS` or `PART`.
@@ -159,10 +159,11 @@ class Reading:
         # Where an error was raised holds all that stood there in memory, for as long as the error is kept.
         error.__traceback__ = error.__context__ = None
         if self.last_digest is None or self.last_digest[0] != row:
-            value = self.values[row].as_py()
-            self.last_digest = row, len(value), hashlib.sha256(value).hexdigest()
+            value = self.values[row].as_buffer()
+            self.last_digest = row, value.size, hashlib.sha256(value).hexdigest()
         _, size, digest = self.last_digest
-        kept = kept if state == SCRUBBED else self.values[row].as_py()
+        if state != SCRUBBED:
+            kept = self.values[row].as_py() if state == WHOLE else None
         self.rejected.append(Rejected(row, record_item, error, state, kept, size, digest, kept_format))
         self.seen[row] = True
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tollbook.contracts import contract
 from tollbook.formats.cloudevents_modes import STANDARD
-from tollbook.formats.decoder import PART, UNPARSED, Headers, Rejected
+from tollbook.formats.decoder import PART, Headers, Rejected
 from tollbook.formats.registry import FORMATS
 from tollbook.formats.route import ENCODING_HEADER, FORMAT_HEADER
 from tollbook.reference.dimensions import Dimensions
@@ -75,7 +75,7 @@ def rejected_batch(
         "headers": [kept_headers(each, dimension_headers) for each in own],
         "value_state": [each.value_state for each in rejected],
         "value_format": [_value_format(each, name) for each, name in zip(rejected, formats, strict=True)],
-        "value": [None if each.value_state == UNPARSED else each.value for each in rejected],
+        "value": [each.value for each in rejected],
         "value_bytes": [each.value_bytes for each in rejected],
         "value_sha256": [each.value_sha256 for each in rejected],
     }

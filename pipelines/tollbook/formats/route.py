@@ -21,8 +21,8 @@ import zstandard
 
 from tollbook.errors import RejectedRecordError
 from tollbook.formats.decoder import (
-    SCRUBBED,
     UNPARSED,
+    WHOLE,
     Decoded,
     Decoder,
     Headers,
@@ -134,10 +134,10 @@ def _as_it_came(rejected: Rejected, row: int, reading: Reading, headers: Headers
     """Return a reject with its place in the whole batch; one of a packed record tells of that record's own bytes."""
     if not _packing(headers[row]):
         return replace(rejected, row=row)
-    value = reading.values[row].as_py()
-    kept = rejected.value if rejected.value_state == SCRUBBED else value
+    value = reading.values[row].as_buffer()
+    kept = value.to_pybytes() if rejected.value_state == WHOLE else rejected.value
     digest = hashlib.sha256(value).hexdigest()
-    return replace(rejected, row=row, value=kept, value_bytes=len(value), value_sha256=digest)
+    return replace(rejected, row=row, value=kept, value_bytes=value.size, value_sha256=digest)
 
 
 def _packing(headers: Mapping[str, bytes] | None) -> str | None:

@@ -98,7 +98,7 @@ class _Decode(beam.DoFn):
                 dimension_headers=self._kept_headers,
             )
             yield beam.pvalue.TaggedOutput(REJECTS, origin.attach(rejects))
-            unparsed = _unparsed_batch(decoded.rejected, rejects)
+            unparsed = _unparsed_batch(decoded.rejected, rejects, element)
             if unparsed.num_rows:
                 yield beam.pvalue.TaggedOutput(UNPARSED, origin.attach(unparsed))
 
@@ -143,11 +143,9 @@ def _with_outcome(origin: ChunkOrigin, decoded: Decoded) -> ChunkOrigin:
     )
 
 
-def _unparsed_batch(rejected: list[Rejected], rejects: pa.RecordBatch) -> pa.RecordBatch:
-    ids = rejects.column("reject_id").to_pylist()
-    pairs = [(name, each.value) for name, each in zip(ids, rejected, strict=True) if each.value_state == LIES_APART]
-    columns = [
-        pa.array([pair[0] for pair in pairs], pa.string()),
-        pa.array([pair[1] for pair in pairs], pa.binary()),
-    ]
+def _unparsed_batch(rejected: list[Rejected], rejects: pa.RecordBatch, records: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the records' own bytes of the rejects that could not be read as fields, shape (n_unparsed,)."""
+    apart = [index for index, each in enumerate(rejected) if each.value_state == LIES_APART]
+    rows = pa.array([rejected[index].row for index in apart], pa.int64())
+    columns = [rejects.column("reject_id").take(pa.array(apart, pa.int64())), records.column("value").take(rows)]
     return pa.RecordBatch.from_arrays(columns, schema=UNPARSED_SCHEMA)

@@ -104,7 +104,7 @@ class _Gathered:
             self.aborted += skipped
 
     def batch(self, place: OffsetRange, next_offset: int) -> pa.RecordBatch:
-        """Return what was gathered as one batch with its origin."""
+        """Return what was gathered as one batch with its origin, and let go of it: large records are held once."""
         rows = self.rows
         schema = contract("kafka_record").arrow_schema
         headers_type = schema.field("headers").type
@@ -117,6 +117,7 @@ class _Gathered:
             pa.concat_arrays(self.values),
             pa.nulls(rows, headers_type) if self.headers is None else pa.array(self.headers, headers_type),
         ]
+        self.values, self.keys = [], []
         origin = ChunkOrigin(
             topic=place.topic,
             partition=place.partition,
