@@ -34,7 +34,8 @@ TOPICS = {"llm.usage": "the peers' fields", "llm.usage.every_field": "every fiel
 NOT_KEPT_BY_PEERS = ("trace_id", "request_id", "streamed", "tags.sdk")
 PEER_PACKAGES = ("duckdb>=2", "pyarrow", "numpy", "confluent-kafka")
 PER_EVENT_SAMPLE = 20_000
-PARTS = ("meter", "rating", "formats", "history")
+PARTS = ("meter", "rating", "formats", "history", "freshness", "backlog")
+BACKLOG_EVENTS = 2_000_000
 PRICING_PACKAGES = ("litellm", "tokencost", "genai-prices", "orjson")
 PRICING_SAMPLES = {"tokencost": 200_000, "genai_prices": 20_000, "litellm": 20_000}
 """Library to the events it prices, one at a time: about a second of work."""
@@ -229,8 +230,15 @@ def table(rows: dict[str, list[dict[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
-def measure_meter(workload: Path, python: Path, rounds: int) -> str:
-    """Return the meter beside the other engines, run in turn on one broker, as a Markdown table."""
+def measure_meter(workload: Path, python: Path, rounds: int, *, per_event: bool = True) -> str:
+    """Return the meter beside the other engines, run in turn on one broker, as a Markdown table.
+
+    Args:
+        workload: The workload, which the topics are filled with first: each engine works off a backlog.
+        python: Python of the peers' environment.
+        rounds: How often each runs.
+        per_event: Whether a Beam pipeline with an event an element runs too, on a sample.
+    """
     shutil.rmtree(WORK / "home", ignore_errors=True)
     broker = Broker(Settings(home=WORK / "home"))
     status = broker.up(say)
@@ -244,8 +252,9 @@ def measure_meter(workload: Path, python: Path, rounds: int) -> str:
                 for topic, held in TOPICS.items()
             },
             "confluent-kafka into DuckDB": lambda: measure_duckdb(python, settings, workload, peers),
-            "Beam, an event an element": lambda: measure_per_event(settings, workload),
         }
+        if per_event:
+            runs["Beam, an event an element"] = lambda: measure_per_event(settings, workload)
         measured: dict[str, list[dict[str, Any]]] = {name: [] for name in runs}
         for number in range(rounds):
             for name, measure in runs.items():
@@ -254,6 +263,23 @@ def measure_meter(workload: Path, python: Path, rounds: int) -> str:
     finally:
         broker.down(say)
     return table(measured)
+
+
+def measure_freshness(rounds: int) -> str:
+    """Return how fresh the book is under a meter that follows, as a Markdown table with a row a round."""
+    lines = [
+        "| events a second | produce to committed: p50, p95, p99 | to live aggregates: p50, p95, p99 | "
+        "commits | SIGTERM to exit |",
+        "|---|---|---|---|---|",
+    ]
+    for number in range(rounds):
+        found = last_json(run([sys.executable, str(HERE / "freshness.py"), "--work", str(WORK)]))
+        say(f"round {number + 1}: freshness: {found}")
+        told = [", ".join(f"{found[kind][f'p{q}_s']:.2f} s" for q in (50, 95, 99)) for kind in ("committed", "live")]
+        lines.append(
+            f"| {found['events_per_second']:,} | {told[0]} | {told[1]} | {found['commits']} | {found['sigterm_s']} s |"
+        )
+    return "\n".join(lines)
 
 
 def measure_history() -> str:
@@ -271,14 +297,16 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--backlog-events", type=int, default=BACKLOG_EVENTS)
     parser.add_argument("--only", choices=PARTS, action="append", help="Measure this part; may be given again.")
     arguments = parser.parse_args()
     parts = arguments.only or PARTS
-    if set(parts) & {"meter", "rating"} and not SHARED.is_dir():
+    if set(parts) & {"meter", "rating", "backlog"} and not SHARED.is_dir():
         sys.exit(f"expected the peers and their workload at {SHARED}; without them there is nothing to measure beside")
     WORK.mkdir(exist_ok=True)
-    if set(parts) & {"meter", "rating"}:
+    if set(parts) & {"meter", "rating", "backlog"}:
         python = make_peer_environment("peers-venv", PEER_PACKAGES)
+    if set(parts) & {"meter", "rating"}:
         workload = make_workload(python, arguments.events, arguments.seed)
     if "meter" in parts:
         print(measure_meter(workload, python, arguments.rounds), flush=True)
@@ -288,7 +316,12 @@ def main() -> None:
     if "formats" in parts:
         print(f"\n{measure_formats(arguments.rounds)}", flush=True)
     if "history" in parts:
-        print(f"\n{measure_history()}")
+        print(f"\n{measure_history()}", flush=True)
+    if "freshness" in parts:
+        print(f"\n{measure_freshness(arguments.rounds)}", flush=True)
+    if "backlog" in parts:
+        backlog = make_workload(python, arguments.backlog_events, arguments.seed)
+        print(f"\n{measure_meter(backlog, python, 1, per_event=False)}", flush=True)
 
 
 if __name__ == "__main__":
