@@ -17,6 +17,9 @@ from tollbook.health.status import BookStatus, age
 CURRENT, BALANCED, SOUND = "current", "balanced", "sound"
 """What a finding speaks against: readers see it all; every hand-over is equal; what comes in and where it lies."""
 
+UNKNOWN_LAG = "kafka_away"
+"""Code of the finding that leaves open whether the book is current."""
+
 _GIB = 1024**3
 _LISTED = 5
 
@@ -142,10 +145,11 @@ def _reading(status: BookStatus, lake: LakeHealth, bounds: Limits) -> Iterator[F
     since_commit = age(lake.manifest.committed_at, status.at)
     if kafka is not None and not kafka.answers:
         yield Finding(
-            "kafka_away",
+            UNKNOWN_LAG,
             CURRENT,
-            "Kafka does not answer, so nobody can say whether records wait",
-            kafka.problem or "",
+            f"Kafka does not answer, so nobody can say whether records wait: {(kafka.problem or '').rstrip('.')}",
+            "see whether its brokers run and are reached from here; a meter that follows goes on by itself once they "
+            "answer",
         )
         return
     waiting = kafka.lag if kafka is not None else 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from tollbook.health.figures import duration, instant, share, size
-from tollbook.health.findings import BALANCED, CURRENT, SOUND, Finding
+from tollbook.health.findings import BALANCED, CURRENT, SOUND, UNKNOWN_LAG, Finding
 from tollbook.health.lake import LakeHealth
 from tollbook.health.status import BookStatus, age
 
@@ -25,6 +25,9 @@ def verdict(status: BookStatus, found: Sequence[Finding]) -> str:
         (False, True): "balanced but not current",
         (False, False): "neither current nor balanced",
     }
+    if {finding.code for finding in found if finding.against == CURRENT} == {UNKNOWN_LAG}:
+        balanced = "not balanced" if BALANCED in against else "balanced"
+        return f"The book is {balanced}; whether it is current is not known{beside}."
     return f"The book is {words[CURRENT not in against, BALANCED not in against]}{beside}."
 
 

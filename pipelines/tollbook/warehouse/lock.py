@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tollbook.errors import MisuseError
+from tollbook.logs import Notice
 from tollbook.warehouse.state import WarehouseFolder
 
 Tell = Callable[[str], None]
@@ -32,7 +33,9 @@ def build_lock(folder: WarehouseFolder, tell: Tell) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell(f"another build (process {_holder(descriptor)}) is at work, waiting for it to end")
+            process = _holder(descriptor)
+            what = f"another build (process {process}) is at work, waiting for it to end"
+            tell(Notice(what, event="waiting", process=process))
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)

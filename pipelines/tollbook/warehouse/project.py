@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tollbook.contracts import shipped_folder
 from tollbook.errors import BuildFailedError
+from tollbook.logs import Notice
 from tollbook.warehouse.lock import Tell
 from tollbook.warehouse.state import WarehouseFolder
 
@@ -165,7 +166,11 @@ def _project_state() -> ProjectState:
 def _listener(tell: Tell) -> Any:
     def hear(event: Any) -> None:
         if event.info.name == "LogModelResult":
-            tell(f"{event.data.description}: {event.data.status}, {event.data.execution_time:.2f} s")
+            description, status = str(event.data.description), str(event.data.status)
+            seconds = float(event.data.execution_time)
+            what = f"{description}: {status}, {seconds:.2f} s"
+            model = description.rpartition(" ")[2]
+            tell(Notice(what, event="model", model=model, status=status, seconds=round(seconds, 3)))
 
     return hear
 

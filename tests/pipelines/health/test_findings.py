@@ -99,9 +99,11 @@ def test_a_meter_that_stands_still_and_one_that_is_behind_are_told_apart(well: B
 
 def test_kafka_that_is_away_is_said_with_its_reason(well: BookStatus) -> None:
     """The rest of the status is told all the same."""
-    away = replace(well, kafka=KafkaHealth("expected a Kafka broker at host:1, none answered"))
+    away = replace(well, kafka=KafkaHealth("expected a Kafka broker at host:1, none answered."))
     (finding,) = findings(away)
-    assert (finding.code, finding.remedy) == ("kafka_away", "expected a Kafka broker at host:1, none answered")
+    assert finding.code == "kafka_away"
+    assert finding.sentence.endswith("whether records wait: expected a Kafka broker at host:1, none answered")
+    assert verdict(away, (finding,)) == "The book is balanced; whether it is current is not known."
     assert said(away, "Kafka") == "does not answer"
     assert said(away, "newest event").endswith("3 s ago")
 

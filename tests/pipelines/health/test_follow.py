@@ -210,5 +210,5 @@ def test_a_book_that_was_read_and_built_is_current_and_balanced(
     arguments[-1] = "127.0.0.1:9"
     code, words = status()
     assert code == 1
-    assert "Kafka does not answer, so nobody can say whether records wait." in words
-    assert words.splitlines()[0] == "The book is balanced but not current."
+    assert "Kafka does not answer, so nobody can say whether records wait: expected a Kafka broker at 127.0." in words
+    assert words.splitlines()[0] == "The book is balanced; whether it is current is not known."
