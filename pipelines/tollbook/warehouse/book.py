@@ -74,7 +74,39 @@ RATING_FILES = pa.schema(
 )
 """Columns of `book.rating_files`, one row a file of ratings that passed the gate."""
 
-BOOK = {"lake_files": LAKE_FILES, "partition_totals": PARTITION_TOTALS, "rating_files": RATING_FILES}
+OFFSET_GAPS = pa.schema(
+    [
+        ("gap_number", pa.int64()),
+        ("topic", pa.string()),
+        ("kafka_partition", pa.int32()),
+        ("gap_kind", pa.string()),
+        ("gap_state", pa.string()),
+        ("first_offset", pa.int64()),
+        ("next_offset", pa.int64()),
+        ("lost_offsets", pa.int64()),
+        ("loss_is_known", pa.bool_()),
+        ("offset_base_before", pa.int64()),
+        ("offset_base_after", pa.int64()),
+        ("kafka_first_offset", pa.int64()),
+        ("kafka_end_offset", pa.int64()),
+        ("topic_id_before", pa.string()),
+        ("topic_id_after", pa.string()),
+        ("detected_commit", pa.int64()),
+        ("detected_at", pa.timestamp("us", "UTC")),
+        ("settled_at", pa.timestamp("us", "UTC")),
+        ("accepted_by", pa.string()),
+        ("accepted_reason", pa.string()),
+        ("description", pa.string()),
+    ]
+)
+"""Columns of `book.offset_gaps`, one row a gap that the meter found."""
+
+BOOK = {
+    "lake_files": LAKE_FILES,
+    "partition_totals": PARTITION_TOTALS,
+    "rating_files": RATING_FILES,
+    "offset_gaps": OFFSET_GAPS,
+}
 """Tables of the schema `book` in the ledger."""
 
 

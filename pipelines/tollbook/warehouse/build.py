@@ -20,6 +20,7 @@ from tollbook.lake.snapshot import load_snapshot
 from tollbook.settings import Settings
 from tollbook.warehouse.balance import check_balance
 from tollbook.warehouse.book import Progress
+from tollbook.warehouse.gaps import take_gaps
 from tollbook.warehouse.gate import judge
 from tollbook.warehouse.keys import index_keys
 from tollbook.warehouse.lineage import refuse_other_lake
@@ -148,7 +149,10 @@ def _take(settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyCo
     refuse_other_lake(settings, read_progress(ledger))
     # Ratings are of tellings that were in the lake before them: so they are counted first, and taken last.
     ratings = newest_rating(settings.lake)
-    return _take_commits(settings, folder, ledger, tell) + _take_ratings(settings, folder, ledger, ratings, tell)
+    files = _take_commits(settings, folder, ledger, tell) + _take_ratings(settings, folder, ledger, ratings, tell)
+    if take_gaps(ledger, settings.lake):
+        tell("gaps of offsets were found or settled since the last build; `tollbook gaps list` shows them")
+    return files
 
 
 def _take_commits(settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, tell: Tell) -> int:
