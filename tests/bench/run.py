@@ -268,7 +268,7 @@ def measure_meter(workload: Path, python: Path, rounds: int, *, per_event: bool 
 def measure_freshness(rounds: int) -> str:
     """Return how fresh the book is under a meter that follows, as a Markdown table with a row a round."""
     lines = [
-        "| events a second | to committed: p50, p95, p99 | to live aggregates: p50, p95, p99 | commits | SIGTERM to exit |",
+        "| events a second | to committed: p50, p95, p99 | to live: p50, p95, p99 | commits | SIGTERM to exit |",
         "|---|---|---|---|---|",
     ]
     for number in range(rounds):
