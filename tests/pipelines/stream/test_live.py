@@ -87,7 +87,7 @@ def test_a_growing_answer_a_void_and_a_repeat_correct_the_minutes_even_after_a_r
 ) -> None:
     """A meter that was stopped must not count what it counted before again."""
     topic = new_topic(partitions=1)
-    first = [
+    first: list[dict[str, Any]] = [
         {"event_id": "a", "revision": 10},
         {"event_id": "b"},
         {"event_id": "c", "occurred_at": "2026-06-01T23:59:59Z"},
