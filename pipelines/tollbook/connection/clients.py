@@ -27,7 +27,12 @@ from tollbook.connection.cluster import KafkaCluster
 from tollbook.connection.failures import Attempt, Failure, explain
 from tollbook.errors import KafkaRefusedError, KafkaUnavailableError
 
-_WIRE_LOGGERS: Final = ("kafka.net.connection", "kafka.protocol.parser")
+_WIRE_LOGGERS: Final = (
+    "kafka.net.connection",
+    "kafka.protocol.parser",
+    "kafka.producer.kafka",
+    "kafka.producer.sender",
+)
 
 
 def connect(make: Callable[..., Any], cluster: KafkaCluster, **options: Any) -> Any:
@@ -110,30 +115,47 @@ class _LateError(kafka_errors.KafkaTimeoutError):  # type: ignore[misc]  # kafka
         self.failure = failure
 
 
-class _LastWords:
-    """Reads what a broker says before it closes a connection; kafka-python drops it, and with it why it closed."""
+class _Receiving:
+    """Receives in larger pieces than kafka-python, and keeps what a broker says before it closes a connection.
 
+    kafka-python drops bytes that come together with the end of a connection, and with them why it was closed.
+    """
+
+    _received_bytes = 256 * 1024
+    _sock: Any
     _held: Exception | None = None
 
     def _sock_recv(self) -> tuple[bytes, Exception | None]:
+        """Return what has come, and the error that ended the connection once there is nothing before it."""
         if self._held is not None:
             return b"", self._held
-        data: bytes
-        data, error = super()._sock_recv()  # type: ignore[misc]  # the transport beside it in the class has it
-        if data and error is not None:
-            self._held, error = error, None
-        return data, error
+        pieces: list[bytes] = []
+        while True:
+            try:
+                piece = self._sock.recv(self._received_bytes)
+            except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                break
+            except OSError as error:
+                self._held = kafka_errors.KafkaConnectionError(error)
+                break
+            if not piece:
+                self._held = kafka_errors.KafkaConnectionError("the broker closed the connection")
+                break
+            pieces.append(piece)
+        return b"".join(pieces), None if pieces else self._held
 
 
-class _PlainTransport(_LastWords, KafkaTCPTransport):  # type: ignore[misc]  # kafka-python has no types
-    """kafka-python's, with the last words."""
+class _PlainTransport(_Receiving, KafkaTCPTransport):  # type: ignore[misc]  # kafka-python has no types
+    """kafka-python's, which receives as we do."""
 
     async def handshake_until(self, _timeout_at: float | None) -> None:
         """Do nothing: there is no handshake."""
 
 
-class _TlsTransport(_LastWords, KafkaSSLTransport):  # type: ignore[misc]  # kafka-python has no types
-    """kafka-python's, with the last words and an end to the wait for a handshake."""
+class _TlsTransport(_Receiving, KafkaSSLTransport):  # type: ignore[misc]  # kafka-python has no types
+    """kafka-python's, which receives as we do and ends the wait for a handshake."""
+
+    _received_bytes = 16 * 1024  # OpenSSL gives one record of TLS at a time, and Python allocates all that is asked for
 
     async def handshake_until(self, timeout_at: float | None) -> None:
         """Shake hands.
