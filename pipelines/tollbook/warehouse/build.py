@@ -17,6 +17,7 @@ import duckdb
 from tollbook.errors import BuildFailedError
 from tollbook.lake.ratings import newest_rating, ratings_after
 from tollbook.lake.snapshot import load_snapshot
+from tollbook.logs import Notice
 from tollbook.settings import Settings
 from tollbook.warehouse.balance import check_balance
 from tollbook.warehouse.book import Progress
@@ -163,7 +164,9 @@ def _take_commits(settings: Settings, folder: WarehouseFolder, ledger: duckdb.Du
     taken = taken_files(ledger)
     in_force = {file.entry.path for file in snapshot.files}
     measured = measure_files(folder, settings.lake, [file for file in snapshot.files if file.entry.path not in taken])
-    tell(f"gate: {len(measured)} new files up to commit {snapshot.manifest.commit}")
+    commit = snapshot.manifest.commit
+    what = f"gate: {len(measured)} new files up to commit {commit}"
+    tell(Notice(what, event="gate", files=len(measured), commit=commit))
     judge(measured, folder.gate)
     take_commits(ledger, newest=snapshot.manifest, files=lake_files_table(measured), replaced=taken - in_force)
     return len(measured)
@@ -177,7 +180,8 @@ def _take_ratings(
         if entry.sequence > newest:
             break
         measured = measure_ratings(folder, ledger, settings.lake, entry)
-        tell(f"gate: {len(measured)} new files of rating {entry.sequence}")
+        what = f"gate: {len(measured)} new files of rating {entry.sequence}"
+        tell(Notice(what, event="gate", files=len(measured), rating=entry.sequence))
         judge(measured, folder.rating_gate)
         take_rating(ledger, entry=entry, files=rating_files_table(entry, measured))
         passed += len(measured)
@@ -201,12 +205,14 @@ def _plan(
     is_full = full_refresh or _needs_refresh(folder, progress, digest, tell)
     is_current = (progress.built_commit, progress.built_rating) == (progress.taken_commit, progress.taken_rating)
     if not is_full and is_current and progress.whole and charges_current:
-        tell("nothing new in the lake")
+        tell(Notice("nothing new in the lake", event="nothing_new", commit=progress.taken_commit))
         return None
     plan = make_plan(folder, ledger, settings.lake, progress, is_full=is_full)
     write_plan(folder, plan, now=now)
     begin_build(ledger, is_full=is_full)
-    tell(f"plan: {len(plan.event_dates)} event dates from {_usage_files(plan)} files")
+    dates, files = len(plan.event_dates), _usage_files(plan)
+    what = f"plan: {dates} event dates from {files} files"
+    tell(Notice(what, event="plan", event_dates=dates, files=files, full_refresh=plan.is_full))
     return plan
 
 
@@ -251,7 +257,7 @@ def _make_marts(folder: WarehouseFolder, plan: Plan, digest: str, tell: Tell, no
             project_digest=digest,
             now=now,
         )
-    tell(f"balance: {compared} amounts handed over, all equal")
+    tell(Notice(f"balance: {compared} amounts handed over, all equal", event="balance", hand_overs=compared))
     return compared
 
 
@@ -260,7 +266,8 @@ def _publish(settings: Settings, progress: Progress, tell: Tell) -> str | None:
     if is_published(settings.serve, progress.build_number):
         return current_version(settings.serve)
     publication = publish_marts(settings)
-    tell(f"published {publication.version}")
+    version, commit = publication.version, publication.built_commit
+    tell(Notice(f"published {version}", event="published", version=version, commit=commit))
     return publication.version
 
 
