@@ -21,6 +21,9 @@ from kafka.record.default_records import DefaultRecordBatch
 RECORDS, CONTROL, ABORTED = "records", "control", "aborted"
 _READ_COMMITTED = 1
 _MAX_VARINT_BYTES = 10
+_LEGACY = "legacy"
+_TOGETHER = 2_048
+_TOGETHER_BYTES = 1024 * 1024
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -86,32 +89,47 @@ def read_in_chunks(consumer: KafkaConsumer) -> None:
 
 
 class _PartitionChunks(Fetcher.PartitionRecords):
-    """kafka-python's parser of one fetch response, yielding a chunk for each batch."""
+    """kafka-python's parser of one fetch response, yielding a chunk for each batch, or for some small ones together.
+
+    A producer that waits little makes batches of a few records, and what numpy costs a call is paid for each chunk.
+    """
 
     def _unpack_records(
         self, tp: Any, records: Any, _key_deserializer: Any, _value_deserializer: Any
     ) -> Iterator[RecordChunk]:
         last_batch = None
+        together: list[Any] = []
         batch = records.next_batch()
         while batch is not None:
             last_batch = batch
             if self.check_crcs and not batch.validate_crc():
                 raise CorruptRecordError(f"the batch of {tp} at offset {batch.base_offset} fails its CRC")
-            chunk = self._chunk(batch)
-            if chunk.next_offset > self.fetch_offset:
-                self.records_read += len(chunk.values)
-                self.next_fetch_offset = chunk.next_offset
-                yield chunk
+            kind = self._kind(batch)
+            if together and (kind != RECORDS or not _go_together(together, batch)):
+                yield from self._told(self._records(together))
+                together = []
+            if kind == RECORDS:
+                together.append(batch)
+            else:
+                yield from self._told(self._legacy(batch) if kind == _LEGACY else self._without_records(batch, kind))
             batch = records.next_batch()
+        if together:
+            yield from self._told(self._records(together))
         if last_batch is not None and last_batch.magic == 2:
             self.next_fetch_offset = last_batch.next_offset
         self.drain()
 
-    def _chunk(self, batch: Any) -> RecordChunk:
+    def _told(self, chunk: RecordChunk) -> Iterator[RecordChunk]:
+        if chunk.next_offset > self.fetch_offset:
+            self.records_read += len(chunk.values)
+            self.next_fetch_offset = chunk.next_offset
+            yield chunk
+
+    def _kind(self, batch: Any) -> str:
+        """Return what a batch is, and follow the transactions up to it."""
         if batch.magic < 2:
-            return self._legacy(batch)
+            return _LEGACY
         self.leader_epoch = batch.leader_epoch
-        start = max(batch.base_offset, self.fetch_offset)
         kind = RECORDS
         if self.isolation_level == _READ_COMMITTED and batch.has_producer_id():
             self._consume_aborted_transactions_up_to(batch.last_offset)
@@ -120,14 +138,17 @@ class _PartitionChunks(Fetcher.PartitionRecords):
                     self.aborted_producer_ids.discard(batch.producer_id)
             elif self._is_batch_aborted(batch):
                 kind = ABORTED
-        if batch.is_control_batch:
-            kind = CONTROL
-        chunk = RecordChunk(kind, start, batch.next_offset)
-        if kind == RECORDS:
-            self.bytes_read += batch.size_in_bytes
-            _parse(batch, chunk)
-        else:
-            chunk.skipped = min(batch.records_count, batch.next_offset - start)
+        return CONTROL if batch.is_control_batch else kind
+
+    def _records(self, batches: list[Any]) -> RecordChunk:
+        chunk = RecordChunk(RECORDS, max(batches[0].base_offset, self.fetch_offset), batches[-1].next_offset)
+        self.bytes_read += sum(batch.size_in_bytes for batch in batches)
+        _parse(batches, chunk)
+        return chunk
+
+    def _without_records(self, batch: Any, kind: str) -> RecordChunk:
+        chunk = RecordChunk(kind, max(batch.base_offset, self.fetch_offset), batch.next_offset)
+        chunk.skipped = min(batch.records_count, batch.next_offset - chunk.offset)
         return chunk
 
     def _legacy(self, batch: Any) -> RecordChunk:
@@ -145,20 +166,26 @@ class _PartitionChunks(Fetcher.PartitionRecords):
         return chunk
 
 
-def _parse(batch: DefaultRecordBatch, chunk: RecordChunk) -> None:
-    """Fill `chunk` with the records of a version 2 batch from `chunk.offset` on.
+def _go_together(batches: list[Any], batch: Any) -> bool:
+    """Return whether `batch` follows on others without a hole, and all are few and small."""
+    records = sum(each.records_count for each in batches) + batch.records_count
+    size = sum(each.size_in_bytes for each in batches) + batch.size_in_bytes
+    return bool(batch.base_offset == batches[-1].next_offset and records <= _TOGETHER and size <= _TOGETHER_BYTES)
+
+
+def _parse(batches: list[DefaultRecordBatch], chunk: RecordChunk) -> None:
+    """Fill `chunk` with the records of version 2 batches, which follow on each other, from `chunk.offset` on.
 
     Layout of a record (Kafka protocol, record batch version 2): length, attributes, timestamp delta, offset delta,
     key length, key, value length, value, headers; numbers are zigzag varints. Only the chain of lengths is followed
-    record by record; every other number is read for all records of the batch at once.
+    record by record; every other number is read for all records at once.
 
     Raises:
-        CorruptRecordError: The batch does not hold what it says it holds.
+        CorruptRecordError: A batch does not hold what it says it holds.
     """
-    batch._maybe_uncompress()
-    raw: bytearray = batch._buffer
-    base = batch.base_offset
-    starts, ends = _record_bounds(raw, batch._pos, batch.records_count, base)
+    base = batches[0].base_offset
+    raw, starts, ends = _joined(batches)
+    counts = [batch.records_count for batch in batches]
     buffer = np.frombuffer(raw, np.uint8)
     deltas, position = _varints(buffer, starts + 1)
     offset_deltas, position = _varints(buffer, position)
@@ -170,13 +197,15 @@ def _parse(batch: DefaultRecordBatch, chunk: RecordChunk) -> None:
     value_ends = position + np.maximum(lengths, 0)
     if (value_ends >= ends).any():
         raise CorruptRecordError(f"a value in the batch at offset {base} is longer than its record")
-    offsets = base + offset_deltas
+    offsets = np.repeat([batch.base_offset for batch in batches], counts) + offset_deltas
     wanted = offsets >= chunk.offset
     told = wanted & (lengths >= 0)
     chunk.tombstones = offsets[wanted & (lengths < 0)]
     chunk.offsets = offsets[told]
-    is_append_time = batch.timestamp_type == 1
-    times = np.full(len(offsets), batch.max_timestamp) if is_append_time else batch.first_timestamp + deltas
+    is_append_time = np.repeat([batch.timestamp_type == 1 for batch in batches], counts)
+    appended = np.repeat([batch.max_timestamp for batch in batches], counts)
+    created = np.repeat([batch.first_timestamp for batch in batches], counts) + deltas
+    times = np.where(is_append_time, appended, created)
     chunk.timestamps_ms = times[told]
     chunk.values = _cut(raw, position[told], value_ends[told])
     keyed = told & (key_lengths >= 0)
@@ -191,6 +220,19 @@ def _parse(batch: DefaultRecordBatch, chunk: RecordChunk) -> None:
         chunk.headers = [None] * len(chunk.values)
         for index in headed.tolist():
             chunk.headers[index] = _headers(raw, int(value_ends[told][index]))
+
+
+def _joined(batches: list[DefaultRecordBatch]) -> tuple[bytearray, np.ndarray, np.ndarray]:
+    """Return the bytes of batches one after another, and where each record begins and ends in them."""
+    bounds, parts, size = [], [], 0
+    for batch in batches:
+        batch._maybe_uncompress()
+        raw: bytearray = batch._buffer
+        bounds.append(np.stack(_record_bounds(raw, batch._pos, batch.records_count, batch.base_offset)) + size)
+        parts.append(raw)
+        size += len(raw)
+    starts, ends = np.concatenate(bounds, axis=1)
+    return parts[0] if len(parts) == 1 else bytearray().join(parts), starts, ends
 
 
 def _record_bounds(raw: bytearray, position: int, count: int, base: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,10 +18,10 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 from tollbook.connection.clients import connect, last_failure
 from tollbook.connection.cluster import KafkaCluster
 from tollbook.contracts import contract
-from tollbook.errors import KafkaRefusedError, KafkaUnavailableError, MicroBatchGivenUpError, OffsetHoleError
+from tollbook.errors import KafkaRefusedError, KafkaUnavailableError, MicroBatchGivenUpError
 from tollbook.lake.steps import reached
 from tollbook.stream.kafka_batches import CONTROL, RECORDS, Headers, RecordChunk, read_in_chunks
-from tollbook.stream.ranges import ChunkOrigin, OffsetRange
+from tollbook.stream.ranges import ChunkOrigin, OffsetHole, OffsetRange
 
 CHUNK_RECORDS = 32_768
 CHUNK_BYTES = 32 * 1024 * 1024
@@ -37,7 +37,7 @@ class ReadKafkaRecords(beam.PTransform):
 
     Input: OffsetRange.
     Output: RecordBatch of `kafka_record/v1`, shape (n_records,), with its ChunkOrigin; at most `CHUNK_RECORDS` rows or
-        about `CHUNK_BYTES`. The chunks of a range cover it without gap or overlap; the same log gives the same chunks.
+        about `CHUNK_BYTES`. The chunks of a range cover it without gap or overlap.
     Retries read the same offsets again and have no effect of their own.
     """
 
@@ -152,12 +152,12 @@ class PartitionReader:
     ) -> Iterator[pa.RecordBatch]:
         """Yield the records of a range in chunks, cut where a batch on the log ends.
 
-        They end before the range does where Kafka no longer has the rest of it, or has a hole that it may not have.
+        They end before the range does where Kafka no longer has the rest of it, or has a hole that it may not have:
+        `take_holes` tells which.
 
         Raises:
             KafkaRefusedError: The broker let this client in before, and no longer does.
             KafkaUnavailableError: The broker gave nothing new for a minute.
-            OffsetHoleError: The range begins with such a hole.
             MicroBatchGivenUpError: `is_given_up` said so while the broker gave nothing.
         """
         first, end = place.first_offset - place.base, place.next_offset - place.base  # as Kafka counts them
@@ -174,10 +174,8 @@ class PartitionReader:
                 break
             if chunk is not None and chunk.offset > position and not place.may_have_holes:
                 self._ahead.appendleft(chunk)
-                if position == first:
-                    raise OffsetHoleError(
-                        place.topic, place.partition, position + place.base, chunk.offset + place.base
-                    )
+                hole = OffsetHole(place.topic, place.partition, position + place.base, chunk.offset + place.base)
+                _holes[place.topic, place.partition] = hole
                 break
             if chunk is not None:
                 gathered.add(chunk, position, end)
@@ -239,6 +237,7 @@ def _given_up(place: OffsetRange) -> MicroBatchGivenUpError:
 _consumer_lock = threading.Lock()
 _Key = tuple[KafkaCluster, *tuple[str, ...]]
 _consumers: dict[_Key, KafkaConsumer] = {}
+_holes: dict[tuple[str, int], OffsetHole] = {}
 _readers: dict[_Key, PartitionReader] = {}
 
 
@@ -295,6 +294,13 @@ def _connect(cluster: KafkaCluster, **options: Any) -> KafkaConsumer:
         isolation_level="read_committed",
         **options,
     )
+
+
+def take_holes() -> list[OffsetHole]:
+    """Return where readers of this process ended before a hole since this was last asked."""
+    found = list(_holes.values())
+    _holes.clear()
+    return found
 
 
 def close_consumers() -> None:
