@@ -16,6 +16,7 @@ renamed as (
         "partition" as kafka_partition,
         "offset" as kafka_offset,
         coalesce(record_item, 0) as record_item,
+        commit_number as row_commit_number,
 
         -- identity
         hash(source, event_id) as call_key,

@@ -87,6 +87,10 @@ class LakeLockedError(TollbookError):
     """Another meter holds the lake."""
 
 
+class UpkeepError(TollbookError):
+    """A file that upkeep made of others does not hold what they held; nothing was committed."""
+
+
 class CorruptManifestError(TollbookError):
     """A manifest cannot be read, or the chain of manifests has a hole."""
 

@@ -38,6 +38,8 @@ NOUNS = (
     "prices",
     "reference",
     "status",
+    "lake",
+    "forget",
     "upgrade",
     "doctor",
 )

@@ -58,6 +58,18 @@ def upkeep_name(commit: int, number: int) -> str:
     return f"upkeep-{commit:020d}-{number:06d}-u{secrets.token_hex(8)}"
 
 
+def is_upkeep_file(path: str) -> bool:
+    """Return whether upkeep made the file of this name."""
+    return _UPKEEP.search(path) is not None
+
+
+def unnamed_files(lake: Path, named: Iterable[str]) -> list[str]:
+    """Return the data files, temporary ones too, that are not among `named`: on their way, or left behind."""
+    known = set(named)
+    paths = (path.relative_to(lake).as_posix() for path in _data_files(lake))
+    return sorted(path for path in paths if path not in known)
+
+
 def temporary_path(path: Path) -> Path:
     """Return the name a file has until it is whole."""
     return path.with_name(f".{path.name}{_TEMPORARY}")

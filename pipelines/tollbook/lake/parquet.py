@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,11 +98,19 @@ def write_parquet(lake: Path, relative: str, rows: pa.Table | pa.RecordBatch) ->
 
 
 @contextmanager
-def parquet_writer(lake: Path, relative: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+def parquet_writer(
+    lake: Path, relative: str, schema: pa.Schema, options: Mapping[str, Any] | None = None
+) -> Iterator[pq.ParquetWriter]:
     """Write `relative` below the lake's folder batch by batch, for rows that are not to be in memory at once.
 
     The file has its name when the block ends well, and is not there at all when it does not. The bytes are on disk
     before the name is; the caller syncs the folder before it commits.
+
+    Args:
+        lake: Folder of the lake.
+        relative: Path below it.
+        schema: Columns of the rows.
+        options: How the file is encoded and compressed; by default as files of the meter are, which is quick.
 
     Raises:
         LakeWriteError: The disk is full or read-only; nothing is left under the name.
@@ -113,7 +121,7 @@ def parquet_writer(lake: Path, relative: str, schema: pa.Schema) -> Iterator[pq.
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:
-                with pq.ParquetWriter(file, schema.remove_metadata(), **_options(schema)) as writer:
+                with pq.ParquetWriter(file, schema.remove_metadata(), **(options or _options(schema))) as writer:
                     yield writer
                 file.flush()
                 os.fsync(file.fileno())

@@ -181,11 +181,22 @@ def commit_at(lake: Path, instant: datetime) -> int:
     low, high = 0, len(kept)
     while low < high:
         middle = (low + high) // 2
-        if _committed_at(lake, kept[middle]) <= instant:
+        if committed_at(lake, kept[middle]) <= instant:
             low = middle + 1
         else:
             high = middle
     return kept[low - 1] if low else 0
+
+
+def committed_at(lake: Path, number: int) -> datetime:
+    """Return when a commit was made, UTC.
+
+    Raises:
+        CorruptManifestError: Neither its checkpoint nor its manifest is kept.
+    """
+    if checkpoint_path(lake, number).exists():
+        return read_checkpoint(lake, number).manifest.committed_at
+    return read_commit(lake, number).committed_at
 
 
 def _load(lake: Path, commit: int | None) -> Snapshot | None:
@@ -241,9 +252,3 @@ def _apply(known: Checkpoint | None, manifests: Iterable[Manifest]) -> Snapshot 
         files.update({entry.path: LiveFile(commit=manifest.commit, entry=entry) for entry in manifest.files})
         last = manifest
     return Snapshot(last, tuple(files.values()), tuple(retired.values())) if last is not None else None
-
-
-def _committed_at(lake: Path, number: int) -> datetime:
-    if checkpoint_path(lake, number).exists():
-        return read_checkpoint(lake, number).manifest.committed_at
-    return read_commit(lake, number).committed_at

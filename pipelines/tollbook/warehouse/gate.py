@@ -24,6 +24,7 @@ _ALWAYS_ZERO = {
     "rows_without_model": "every row but a void has provider and model",
     "rows_out_of_place": "every row is of the partition and offsets that the file is of",
     "rows_with_a_place_taken": "no two rows have the same topic, partition and offset",
+    "rows_of_other_commits": "every row of a file that was made of others came with one of the commits that it tells",
     "rows_under_a_wrong_date": "every row occurred on the date of its folder, in UTC",
     "rows_with_negative_tokens": "no token count is negative",
     "rows_whose_parts_miss_the_whole": "token buckets add up to their whole, and to no more",

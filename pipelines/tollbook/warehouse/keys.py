@@ -15,6 +15,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from tollbook.lake.merge import USAGE_VERSION
+from tollbook.warehouse.shapes import contract_file
 from tollbook.warehouse.state import WarehouseFolder, open_database
 
 SAME_CALL_DAYS = 35
@@ -36,6 +38,8 @@ class CrossDates:
 
 def index_keys(folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, lake: Path, *, taken_commit: int) -> None:
     """Bring the index up to `taken_commit`.
+
+    A file that upkeep made of others is read only when rows of it are new, and only for those: each bears its commit.
 
     Args:
         folder: The warehouse.
@@ -65,11 +69,15 @@ def index_keys(folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, lake:
             index.execute(
                 """
                 insert into call_keys
-                select pending.event_date, pending.commit_number, hash(usage.source, usage.event_id)
-                from read_parquet(?, hive_partitioning = false, filename = true) as usage
+                select
+                    pending.event_date,
+                    coalesce(usage.commit_number, pending.commit_number) as commit_number,
+                    hash(usage.source, usage.event_id)
+                from read_parquet(?, union_by_name = true, hive_partitioning = false, filename = true) as usage
                 inner join pending on usage.filename = pending.path
+                where coalesce(usage.commit_number, pending.commit_number) > ?
                 """,
-                [paths],
+                [[str(contract_file(folder, "usage_record", USAGE_VERSION)), *paths], indexed],
             )
         index.execute("update progress set indexed_commit = ?, hash_of = ?", [taken_commit, duckdb.__version__])
         index.execute("commit")

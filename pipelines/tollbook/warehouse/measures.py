@@ -169,9 +169,9 @@ def _queries(files: Sequence[FileMeasures[FileEntry]]) -> Iterable[tuple[str, li
     groups: dict[tuple[str, int], list[FileMeasures[FileEntry]]] = defaultdict(list)
     for file in files:
         groups[file.told.table, file.told.schema_version].append(file)
-    for (table, _), chosen in groups.items():
+    for (table, version), chosen in groups.items():
         if table in _ROWS_QUERIES:
-            yield _ROWS_QUERIES[table], chosen
+            yield (_usage_query(version) if table == USAGE else _ROWS_QUERIES[table]), chosen
 
 
 def _measure_rows(folder: WarehouseFolder, query: str, files: Sequence[FileMeasures[FileEntry]]) -> None:
@@ -185,6 +185,8 @@ def _measure_rows(folder: WarehouseFolder, query: str, files: Sequence[FileMeasu
             "told_partition": pa.array([file.told.partition for file in files], pa.int32()),
             "told_first": pa.array([file.told.first_offset for file in files], pa.int64()),
             "told_next": pa.array([file.told.next_offset for file in files], pa.int64()),
+            "told_first_commit": pa.array([file.told.first_commit for file in files], pa.int64()),
+            "told_last_commit": pa.array([file.told.last_commit for file in files], pa.int64()),
         }
     )
     with duckdb.connect(config=limits(folder)) as connection:
@@ -231,6 +233,16 @@ def _parts_off(whole: str, rest: str, parts: Sequence[str]) -> str:
 
 _LIVE = "not coalesce(stream_repeat, false) and coalesce(action, 'record') <> 'void'"
 
+_OF_OTHER_COMMITS = """
+    commit_number is null or told_first_commit is null or told_last_commit is null
+    or commit_number not between told_first_commit and told_last_commit"""
+
+
+def _usage_query(version: int) -> str:
+    """Return the query over usage files of a version: rows bear their commit from the second on."""
+    return _USAGE_QUERY.format(of_other_commits="false" if version == 1 else _OF_OTHER_COMMITS)
+
+
 _USAGE_QUERY = f"""
 with usage as (
 
@@ -257,6 +269,7 @@ select
     ) as rows_out_of_place,
     count(*) - count(distinct (topic, "partition", "offset", coalesce(record_item, 0))) as rows_with_a_place_taken,
     count(*) filter (cast(occurred_at as date) <> told_date) as rows_under_a_wrong_date,
+    count(*) filter ({{of_other_commits}}) as rows_of_other_commits,
     count(*) filter (
         least(input_tokens, output_tokens, {", ".join(_BUCKETS_IN + _BUCKETS_OUT)}) < 0
     ) as rows_with_negative_tokens,

@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tollbook.lake.merge import USAGE_VERSION
 from tollbook.warehouse.book import Progress
 from tollbook.warehouse.keys import CrossDates, find_cross_dates
 from tollbook.warehouse.shapes import contract_file
@@ -133,8 +134,8 @@ def _files_of(
 
 
 def _contract_files(folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection) -> Iterable[dict[str, Any]]:
-    """Return an empty file for each version of the contract in the lake."""
-    versions = {1} | {
+    """Return an empty file for each version of the contract in the lake, and of those whose columns models name."""
+    versions = set(range(1, USAGE_VERSION + 1)) | {
         version
         for (version,) in ledger.execute(
             "select distinct schema_version from book.lake_files where table_name = 'usage'"

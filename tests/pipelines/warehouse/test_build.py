@@ -405,12 +405,12 @@ def test_lake_holds_two_versions_of_the_contract_side_by_side(
     """A new version adds a field; files of the old one stay as they are, and one build reads both."""
     schemas = tmp_path / "schemas"
     shutil.copytree(shipped_folder("schemas"), schemas)
-    draft = json.loads((schemas / "usage_record" / "v1.schema.json").read_text())
+    draft = json.loads((schemas / "usage_record" / "v2.schema.json").read_text())
     draft["properties"]["seat"] = {"description": "A field of the draft.", "x-arrow-type": "string"}
-    (schemas / "usage_record" / "v2.schema.json").write_text(json.dumps(draft))
+    (schemas / "usage_record" / "v3.schema.json").write_text(json.dumps(draft))
     monkeypatch.setattr("tollbook.contracts.shipped_folder", lambda _: schemas)
     lake.commit([event("a")])
-    lake.commit([event("b", seat="12"), event("a")], schema_version=2)
+    lake.commit([event("b", seat="12", commit_number=2), event("a", commit_number=2)], schema_version=3)
 
     build(lake.settings)
 

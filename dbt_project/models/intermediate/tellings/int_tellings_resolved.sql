@@ -74,7 +74,7 @@ tellings_with_content as (
 
     select
         tellings_in_question.*,
-        files.commit_number,
+        coalesce(tellings_in_question.row_commit_number, files.commit_number) as commit_number,
         case
             when tellings_in_question.usage_basis = 'estimated' and tellings_in_question.telling_action = 'record'
                 then cast(tellings_in_question.revision as bigint)
