@@ -14,7 +14,7 @@
     {% if is_incremental() %}
         delete from {{ this }}
         where billing_period_start in (
-            select dates.billing_period_start from {{ ref('stg_plan__dates') }} as dates
+            select billing_days.billing_period_start from {{ ref('stg_plan__billing_days') }} as billing_days
         )
     {% endif %}
 {% endmacro %}
@@ -27,6 +27,8 @@
 {% endmacro %}
 
 
-{% macro billing_period_start(instant) -%}
-    cast(date_trunc('month', {{ instant }}) as date)
-{%- endmacro %}
+{% macro planned_periods_only() %}
+    {%- if is_incremental() -%}
+        where billing_period_start in (select planned_days.billing_period_start from planned_days)
+    {%- endif -%}
+{% endmacro %}

@@ -24,7 +24,7 @@
     from {{ relation }}
     where {{ condition }}
     {%- if is_incremental() and scope_kind in ('event_date', 'billing_period') %}
-        and {{ scope }} in (select planned_dates.{{ scope }} from planned_dates)
+        and {{ scope }} in (select planned_days.{{ scope }} from planned_days)
     {%- endif %}
     group by scope
 {%- endmacro %}
@@ -49,12 +49,16 @@
         where scope_kind in ('kafka_partition', 'ledger')
             or (
                 scope_kind = 'event_date'
-                and scope in (select cast(dates.event_date as varchar) from {{ ref('stg_plan__dates') }} as dates)
+                and scope in (
+                    select cast(billing_days.event_date as varchar)
+                    from {{ ref('stg_plan__billing_days') }} as billing_days
+                )
             )
             or (
                 scope_kind = 'billing_period'
                 and scope in (
-                    select cast(dates.billing_period_start as varchar) from {{ ref('stg_plan__dates') }} as dates
+                    select cast(billing_days.billing_period_start as varchar)
+                    from {{ ref('stg_plan__billing_days') }} as billing_days
                 )
             )
     {% endif %}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tollbook.settings import Settings
 
 VERSION = "tollbook-0000000007-c000000000042.duckdb"
 MARTS = {
-    "finance": ("fct_chargeback_by_team", "fct_chargeback_by_workflow", "fct_period_charges"),
+    "finance": ("fct_chargeback_by_team", "fct_chargeback_by_workflow", "fct_period_charges", "dim_billing_periods"),
     "insight": ("fct_price_index",),
     "engineering": ("fct_usage_daily", "fct_tasks"),
     "audit": ("fct_ledger_balance", "fct_kafka_offsets", "fct_tellings_daily"),
@@ -68,10 +68,24 @@ class Book:
             "list_cost": None if cost is None else Decimal(cost),
         }
         period = {"billing_period_start": start, "billing_period_end": end}
+        self._add_period(**period)
         self.add("finance.fct_chargeback_by_team", **period, team=team, cost_center="cc-10", **amounts)
         self.add("finance.fct_chargeback_by_workflow", **period, team=team, workflow=workflow, **amounts)
         told = {"team": team, "workflow": workflow, "agent": "planner", "model": model, "providers": providers}
         self.add("engineering.fct_usage_daily", usage_date=date.fromisoformat(day), **told, **amounts)
+
+    def _add_period(self, billing_period_start: date, billing_period_end: date) -> None:
+        """Add a billing period of the UTC calendar, once."""
+        begins, ends = (datetime.combine(day, time(0), UTC) for day in (billing_period_start, billing_period_end))
+        row: Row = {
+            "billing_period_start": billing_period_start,
+            "billing_period_end": billing_period_end,
+            "billing_time_zone": "UTC",
+            "period_begins_at": begins,
+            "period_ends_at": ends,
+        }
+        if row not in self.rows.get("finance.dim_billing_periods", []):
+            self.add("finance.dim_billing_periods", **row)
 
     def task(self, task_id: str, started_at: str, cost: str | None, **values: Any) -> None:
         """Add a task."""

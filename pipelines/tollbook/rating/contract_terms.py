@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from fractions import Fraction
 from typing import Final
 
@@ -160,7 +160,7 @@ class Contract:
         billing_accounts: Accounts that it covers; None for all, and for usage whose account is not told.
         models: Patterns of the models that it covers.
         currency: Of every amount in it, ISO 4217.
-        valid_from: First day that it covers, UTC.
+        valid_from: First day that it covers, of the billing calendar.
         valid_to: First day that it no longer covers; None while it is open.
         known_from: When the organisation learned of it, UTC.
         terms: What was agreed, in the order of the file.
@@ -212,11 +212,6 @@ class Contract:
             and (other.valid_to is None or self.valid_from < other.valid_to)
             and any(patterns_meet(one, another) for one in self.models for another in other.models)
         )
-
-
-def midnight(day: date) -> datetime:
-    """Return the instant at which a day begins, UTC."""
-    return datetime.combine(day, time(0), UTC)
 
 
 def matches_any(patterns: tuple[str, ...], text: str) -> bool:

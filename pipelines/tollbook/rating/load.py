@@ -18,6 +18,7 @@ from tollbook.rating.sources.contracts import known_instants, read_contracts
 from tollbook.rating.sources.exchange import ExchangeRates, read_exchange_rates
 from tollbook.rating.sources.overlays import read_overlays
 from tollbook.rating.sources.policy import CostPolicy, read_cost_policy
+from tollbook.reference.billing_calendar import billing_calendar
 from tollbook.settings import Settings
 
 _EVER_BEFORE: Final = datetime.min.replace(tzinfo=UTC)
@@ -72,9 +73,10 @@ def _compile(settings: Settings, known_at: datetime) -> PriceBook:
     contracts = read_contracts(settings.contracts, list_prices.provider, as_of=known_at)
     rates, policy = settings.exchange_rates, settings.cost_policy
     exchange = read_exchange_rates(rates) if rates.exists() else ExchangeRates()
+    calendar = billing_calendar(settings)
     return PriceBook.of(
         list_prices,
-        contracted=contracted_catalogue(list_prices, contracts, exchange) if contracts else None,
+        contracted=contracted_catalogue(list_prices, contracts, exchange, calendar) if contracts else None,
         exchange=exchange,
         policy=read_cost_policy(policy) if policy.exists() else CostPolicy(),
     )
@@ -88,4 +90,5 @@ def _states(settings: Settings) -> FileStates:
 def _files(settings: Settings) -> Iterator[Path]:
     for folder in (settings.price_overlays, settings.contracts):
         yield from sorted(folder.glob("*.y*ml"))
-    yield from (path for path in (settings.exchange_rates, settings.cost_policy) if path.exists())
+    single = (settings.exchange_rates, settings.cost_policy, settings.billing_calendar)
+    yield from (path for path in single if path.exists())

@@ -29,6 +29,7 @@ from tollbook.rating.average import average_rate
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.generations import load_generations
 from tollbook.rating.money import PICO_PER_USD
+from tollbook.rating.periods.calendar import UTC_CALENDAR, BillingCalendar
 from tollbook.rating.price_chain import EXACT_ENOUGH, Chain, Item, Period, PriceOf, cost, exact
 from tollbook.rating.used import UsedUnit
 
@@ -65,12 +66,13 @@ _INDEX_STEP: Final = Decimal("0.000001")
 _PRICE_STEP: Final = Decimal("0.000000000001")
 
 
-def price_index(used: Iterable[UsedUnit], catalogue: Catalogue) -> pa.Table:
+def price_index(used: Iterable[UsedUnit], catalogue: Catalogue, calendar: BillingCalendar = UTC_CALENDAR) -> pa.Table:
     """Return every index of every basket: all usage, and each class of models.
 
     Args:
         used: Usage by billing period; only units that are tokens are in a basket.
         catalogue: List prices. A period's price is the average of those in force, weighted by time.
+        calendar: Gives the dates of a period from its instants.
 
     Returns:
         `INDEX_SCHEMA`, one row for each period, basket and kind. `index_value` is 100 in the base period, the first of
@@ -94,11 +96,14 @@ def price_index(used: Iterable[UsedUnit], catalogue: Catalogue) -> pa.Table:
             by_family[family_of(item)][item] = count
         for family, members in by_family.items():
             baskets[family].append(Period(start, end, members, price_of, family_of))
-    rows = [row for basket in sorted(baskets) for row in _rows(basket, baskets[basket], catalogue.version)]
+    version = catalogue.version
+    rows = [row for basket in sorted(baskets) for row in _rows(basket, baskets[basket], version, calendar)]
     return pa.Table.from_pylist(rows, schema=INDEX_SCHEMA)
 
 
-def _rows(basket: str, periods: Sequence[Period], version: str) -> Iterator[dict[str, object]]:
+def _rows(
+    basket: str, periods: Sequence[Period], version: str, calendar: BillingCalendar
+) -> Iterator[dict[str, object]]:
     names, classes = Chain(), Chain()
     costly = (period for period in periods if period.unit_value)
     base = next(costly, next((period for period in periods if period.priced), None))
@@ -106,7 +111,8 @@ def _rows(basket: str, periods: Sequence[Period], version: str) -> Iterator[dict
         by_name, named = names.add(period)
         by_class, classed = classes.add(period.classes)
         shift = None
-        if by_name and by_class is not None and _start(names.base) == _start(classes.base):
+        same_base = names.base is not None and classes.base is not None and names.base.start == classes.base.start
+        if by_name and by_class is not None and same_base:
             shift = EXACT_ENOUGH.divide(by_class, by_name)
         bases = {FISHER_CHAINED: names.base, GENERATION_CHAINED: classes.base, GENERATION_SHIFT: names.base}
         told = {
@@ -120,11 +126,11 @@ def _rows(basket: str, periods: Sequence[Period], version: str) -> Iterator[dict
         for kind, (index, price, tokens) in told.items():
             weighed = base if kind == LASPEYRES and base is not None else period
             yield {
-                "billing_period_start": period.start.date(),
-                "billing_period_end": period.end.date(),
+                "billing_period_start": calendar.day_at(period.start),
+                "billing_period_end": calendar.day_at(period.end),
                 "basket": basket,
                 "index_kind": kind,
-                "base_period_start": _start(bases.get(kind) or base),
+                "base_period_start": _start(bases.get(kind) or base, calendar),
                 "billing_currency": CURRENCY,
                 "index_value": None if index is None else _rounded(index * _BASE, _INDEX_STEP),
                 "price_per_million_tokens": None if price is None else _rounded(price, _PRICE_STEP),
@@ -135,8 +141,8 @@ def _rows(basket: str, periods: Sequence[Period], version: str) -> Iterator[dict
             }
 
 
-def _start(period: Period | None) -> date | None:
-    return None if period is None else period.start.date()
+def _start(period: Period | None, calendar: BillingCalendar) -> date | None:
+    return None if period is None else calendar.day_at(period.start)
 
 
 def _fixed(

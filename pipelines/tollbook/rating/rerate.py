@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 from tollbook.errors import LakeLockedError, MisuseError
@@ -26,6 +25,7 @@ from tollbook.rating.differences import Difference, amount
 from tollbook.rating.reprice import Choice, repricer
 from tollbook.rating.rerate_dates import BY_MODEL, RerateRun, StoredDates
 from tollbook.rating.store import record
+from tollbook.reference.billing_calendar import billing_calendar
 from tollbook.settings import Settings
 
 BookLoader = Callable[[Settings], PriceBook]
@@ -164,7 +164,7 @@ def rerate(
         raise MisuseError(f"expected a lake at {settings.lake}, found none: is this the home?")
     with ExitStack() as stack:
         if not dry_run:
-            stack.enter_context(_only_rerate(settings.lake, tell))
+            stack.enter_context(_only_rerate(settings, tell))
         book = load_book(settings)
         if not dry_run:
             # Now, not at the end: a meter may take a newer book meanwhile, which then is in use after this one.
@@ -192,7 +192,7 @@ def rerate(
             for folder in sorted({(settings.lake / file.path).parent for file in run.files}):
                 sync_folder(folder)
             append_rating(settings.lake, entry)
-            post_corrections(settings.lake, entry)
+            post_corrections(settings.lake, entry, billing_calendar(settings))
     models = sorted(run.by_model.groups.items(), key=lambda pair: tuple(str(part) for part in pair[0]))
     return Rerated(
         first_date=first_date,
@@ -226,18 +226,18 @@ def _cells(each: Difference, *, contracted: bool) -> tuple[str, ...]:
 
 
 @contextmanager
-def _only_rerate(lake: Path, tell: Callable[[str], None]) -> Iterator[None]:
+def _only_rerate(settings: Settings, tell: Callable[[str], None]) -> Iterator[None]:
     """Hold the log of ratings, with what a rerate that died left behind swept or brought to its end."""
-    log = ratings_log(lake)
+    log = ratings_log(settings.lake)
     with ExitStack() as stack:
         try:
             stack.enter_context(log_lock(log))
         except LakeLockedError as held:
             tell(f"{held.message}; waiting for it to end")
             stack.enter_context(log_lock(log, wait=True))
-        for path in sweep_log(lake, RATINGS):
+        for path in sweep_log(settings.lake, RATINGS):
             tell(f"swept {path}, which a rerate that died left behind")
-        posted = post_last_corrections(lake)
+        posted = post_last_corrections(settings.lake, billing_calendar(settings))
         if posted:
             tell(f"wrote the corrections of rating {posted}, which had died before")
         yield

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import Any, Final
+
+from tollbook.rating.periods.calendar import BillingCalendar
 
 COLUMNS: Final = (
     "billing_period_start",
@@ -45,12 +47,8 @@ class UsedUnit:
     unpriced_quantity: int = 0
 
 
-def used_units(rows: Iterable[Mapping[str, Any]]) -> Iterator[UsedUnit]:
-    """Yield usage from rows that have `COLUMNS`; dates are midnight UTC."""
+def used_units(rows: Iterable[Mapping[str, Any]], calendar: BillingCalendar) -> Iterator[UsedUnit]:
+    """Yield usage from rows that have `COLUMNS`; their dates are those of the billing calendar."""
     for row in rows:
         start, end, *told = (row[name] for name in COLUMNS)
-        yield UsedUnit(_midnight(start), _midnight(end), *told)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(0), UTC)
+        yield UsedUnit(calendar.begins(start), calendar.begins(end), *told)

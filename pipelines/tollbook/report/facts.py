@@ -1,4 +1,4 @@
-"""What the page shows, asked of the published file. Costs are list costs in USD, periods calendar months in UTC."""
+"""What the page shows, asked of the published file. Costs are list costs in USD, periods those of the calendar."""
 
 from __future__ import annotations
 

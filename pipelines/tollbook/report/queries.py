@@ -22,8 +22,14 @@ with charged as (
 
 used as (
 
-    select cast(date_trunc('month', usage_date) as date) as billing_period_start, max(usage_date) as last_day
-    from engineering.fct_usage_daily
+    -- Days are UTC: the last one of a period of another zone may end after it.
+    select
+        periods.billing_period_start,
+        max(least(greatest(days.usage_date, periods.billing_period_start), periods.billing_period_end - 1)) as last_day
+    from engineering.fct_usage_daily as days
+    inner join finance.dim_billing_periods as periods
+        on cast(days.usage_date as timestamptz) < periods.period_ends_at
+            and cast(days.usage_date + 1 as timestamptz) > periods.period_begins_at
     group by all
 
 ),
@@ -31,11 +37,13 @@ used as (
 begun as (
 
     select
-        cast(date_trunc('month', started_at) as date) as billing_period_start,
+        periods.billing_period_start,
         count(*) as tasks,
-        cast(coalesce(sum(total_tokens), 0) as bigint) as task_tokens,
-        cast(sum(list_cost) as decimal(38, 12)) as task_cost
-    from engineering.fct_tasks
+        cast(coalesce(sum(tasks.total_tokens), 0) as bigint) as task_tokens,
+        cast(sum(tasks.list_cost) as decimal(38, 12)) as task_cost
+    from engineering.fct_tasks as tasks
+    inner join finance.dim_billing_periods as periods
+        on tasks.started_at >= periods.period_begins_at and tasks.started_at < periods.period_ends_at
     group by all
 
 )

@@ -123,6 +123,7 @@ class Progress:
         built_rating: Newest entry whose dates are all in the marts; 0 for none.
         build_number: Number of the last build that ended well; 0 for none.
         project_digest: Digest of the dbt project that made the marts; empty for none.
+        billing_calendar: Version of the billing calendar that assigned calls to periods; empty for none.
         whole: Whether the marts are those of the last good build, and not changed by one that did not end well.
         remake: Whether a full refresh was begun and did not end.
     """
@@ -135,6 +136,7 @@ class Progress:
     built_rating: int
     build_number: int
     project_digest: str
+    billing_calendar: str
     whole: bool
     remake: bool
 
@@ -163,6 +165,7 @@ def make_book(connection: DuckDBPyConnection) -> None:
                 0::bigint as built_rating,
                 {build_number}::bigint as build_number,
                 '' as project_digest,
+                '' as billing_calendar,
                 true as whole,
                 false as remake
             """

@@ -18,6 +18,8 @@ from tollbook.errors import BuildFailedError
 from tollbook.lake.ratings import newest_rating, ratings_after
 from tollbook.lake.snapshot import load_snapshot
 from tollbook.logs import Notice
+from tollbook.rating.periods.calendar import BillingCalendar
+from tollbook.reference.billing_calendar import billing_calendar
 from tollbook.settings import Settings
 from tollbook.warehouse.balance import check_balance
 from tollbook.warehouse.book import Progress
@@ -91,20 +93,20 @@ def build(
 
     Args:
         settings: Where the book lives.
-        full_refresh: Make every date anew. A changed dbt project and a refresh that died do so too.
+        full_refresh: Make every date anew. A changed dbt project or billing calendar and a refresh that died do so too.
         publish: Swap the published file at the end.
         tell: Hears what happens.
         clock: The present.
 
     Raises:
         GateFailedError: A new file is not what its manifest says.
-        ReferenceDataError: A contract, or what it is priced by, has a fault.
+        ReferenceDataError: The billing calendar, a contract, or what it is priced by, has a fault.
         BookUnbalancedError: A hand-over lost or invented something.
         BuildFailedError: dbt could not make the marts.
     """
     started = time.monotonic()
     folder = WarehouseFolder.of(settings)
-    digest, now = project_digest(), clock()
+    digest, calendar, now = project_digest(), billing_calendar(settings), clock()
     with build_lock(folder, tell), recorded(settings, clock):
         charges_current = charges_are_current(settings, now)
         with open_ledger(folder) as ledger:
@@ -116,10 +118,11 @@ def build(
                 full_refresh=full_refresh,
                 charges_current=charges_current,
                 digest=digest,
+                calendar=calendar,
                 tell=tell,
                 now=now,
             )
-        compared = _make_marts(folder, plan, digest, tell, now) if plan is not None else 0
+        compared = _make_marts(folder, plan, digest, calendar, tell, now) if plan is not None else 0
         with open_ledger(folder) as ledger:
             progress = read_progress(ledger)
         version = _publish(settings, progress, tell) if publish else None
@@ -196,19 +199,20 @@ def _plan(
     full_refresh: bool,
     charges_current: bool,
     digest: str,
+    calendar: BillingCalendar,
     tell: Tell,
     now: datetime,
 ) -> Plan | None:
     """Write the plan and return it; None when the marts hold everything already."""
     progress = read_progress(ledger)
     index_keys(folder, ledger, settings.lake, taken_commit=progress.taken_commit)
-    is_full = full_refresh or _needs_refresh(folder, progress, digest, tell)
+    is_full = full_refresh or _needs_refresh(folder, progress, digest, calendar, tell)
     is_current = (progress.built_commit, progress.built_rating) == (progress.taken_commit, progress.taken_rating)
     if not is_full and is_current and progress.whole and charges_current:
         tell(Notice("nothing new in the lake", event="nothing_new", commit=progress.taken_commit))
         return None
     plan = make_plan(folder, ledger, settings.lake, progress, is_full=is_full)
-    write_plan(folder, plan, now=now)
+    write_plan(folder, plan, calendar=calendar, now=now)
     begin_build(ledger, is_full=is_full)
     dates, files = len(plan.event_dates), _usage_files(plan)
     what = f"plan: {dates} event dates from {files} files"
@@ -220,7 +224,9 @@ def _usage_files(plan: Plan) -> int:
     return sum(file["role"] == "usage" and file["commit_number"] is not None for file in plan.files)
 
 
-def _needs_refresh(folder: WarehouseFolder, progress: Progress, digest: str, tell: Tell) -> bool:
+def _needs_refresh(
+    folder: WarehouseFolder, progress: Progress, digest: str, calendar: BillingCalendar, tell: Tell
+) -> bool:
     if progress.build_number == 0:
         return True
     if progress.remake:
@@ -228,6 +234,10 @@ def _needs_refresh(folder: WarehouseFolder, progress: Progress, digest: str, tel
         return True
     if progress.project_digest != digest:
         tell("the models have changed: every date is made anew")
+        return True
+    if progress.billing_calendar != calendar.version:
+        was = progress.billing_calendar
+        tell(f"the billing calendar was {was}, now is {calendar.version}: every date is made anew")
         return True
     with open_marts(folder) as marts:
         stamp = stamped_build(marts)
@@ -237,7 +247,9 @@ def _needs_refresh(folder: WarehouseFolder, progress: Progress, digest: str, tel
     return False
 
 
-def _make_marts(folder: WarehouseFolder, plan: Plan, digest: str, tell: Tell, now: datetime) -> int:
+def _make_marts(
+    folder: WarehouseFolder, plan: Plan, digest: str, calendar: BillingCalendar, tell: Tell, now: datetime
+) -> int:
     """Run dbt and let the book pass only when it balances; return the number of amounts compared."""
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if plan.is_full:
@@ -255,6 +267,7 @@ def _make_marts(folder: WarehouseFolder, plan: Plan, digest: str, tell: Tell, no
             built_commit=plan.target_commit,
             built_rating=plan.target_rating,
             project_digest=digest,
+            calendar=calendar,
             now=now,
         )
     tell(Notice(f"balance: {compared} amounts handed over, all equal", event="balance", hand_overs=compared))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from tollbook.rating.closed import post_last_corrections
 from tollbook.rating.contract_terms import Contract, PrepaidCredit
 from tollbook.rating.differences import amount
 from tollbook.rating.periods.assess import assess
-from tollbook.rating.periods.calendar import BillingPeriod
+from tollbook.rating.periods.calendar import BillingCalendar, BillingPeriod
 from tollbook.rating.periods.charged import charged_prices
 from tollbook.rating.periods.charges import (
     Scope,
@@ -34,7 +34,9 @@ from tollbook.rating.periods.charges import (
 )
 from tollbook.rating.periods.totals import TOTALS_SCHEMA
 from tollbook.rating.sources.contracts import NO_CONTRACTS, contracts_version, read_contracts
+from tollbook.reference.billing_calendar import billing_calendar
 from tollbook.settings import Settings
+from tollbook.warehouse.plan import planned_time
 from tollbook.warehouse.python_models import python_model
 from tollbook.warehouse.state import WarehouseFolder
 
@@ -51,6 +53,9 @@ SCOPES_SCHEMA: Final = pa.schema(
 )
 """Charge scopes as the log tells them, one row a scope that has charges."""
 
+DATES: Final = ("billing_period_first_date", "billing_period_end_date", "corrects_period_first_date")
+"""Columns beside those of a charge: first day and end of its billing period, and first day of the one it corrects."""
+
 _RERATE: Final = "rerate_difference"
 
 
@@ -62,26 +67,28 @@ def period_charges_of(totals: Any, session: Any) -> pa.Table:
         session: DuckDB connection of the build.
 
     Returns:
-        `charge/v1`: every charge that holds, corrections among them.
+        `charge/v1`: every charge that holds, corrections among them; and `DATES`, its periods as dates of the billing
+        calendar.
     """
     with python_model(session) as settings:
         folder = WarehouseFolder.of(settings)
-        now = datetime.fromisoformat(json.loads(folder.plan.read_text(encoding="utf-8"))["planned_at"])
+        now, calendar = planned_time(folder)
         contracts = _contracts(settings, now)
-        inputs = _inputs(settings, contracts, now)
+        inputs = _inputs(settings, contracts, calendar, now)
         charges, scopes = charge_table([]), _standing_scopes(settings.lake)
         if contracts:
             first = min(contract.valid_from for contract in contracts)
-            covered = totals.filter(f"usage_date >= date '{first}'").project(", ".join(TOTALS_SCHEMA.names))
+            covered = totals.filter(f"billing_date >= date '{first}'").project(", ".join(TOTALS_SCHEMA.names))
             book, table = PriceBook.load(settings), covered.to_arrow_table().cast(TOTALS_SCHEMA)
-            assessment = assess(table, contracts, book, charged_prices(settings.lake, table), now=now)
+            charged = charged_prices(settings.lake, table)
+            assessment = assess(table, contracts, book, charged, now=now, calendar=calendar)
             charges, scopes = assessment.charges, [*scopes, *assessment.scopes]
         write_charges(settings.lake, charges, scopes=scopes)
         # A rerate may have died between its rating, which this build takes, and the corrections that belong to it.
-        post_last_corrections(settings.lake)
+        post_last_corrections(settings.lake, calendar)
         number = newest_charges(settings.lake)
         write_synced(_read_file(folder), json.dumps({"inputs": inputs, "charges": number}).encode())
-        return read_charges(settings.lake, number=number)
+        return _dated(read_charges(settings.lake, number=number), calendar)
 
 
 def charge_scopes_told(session: Any) -> pa.Table:
@@ -102,12 +109,12 @@ def charges_are_current(settings: Settings, now: datetime) -> bool:
     Raises:
         ReferenceDataError: A contract, or what it is priced by, has a fault.
     """
-    contracts = _contracts(settings, now)
-    held = {"inputs": _inputs(settings, contracts, now), "charges": newest_charges(settings.lake)}
+    contracts, calendar = _contracts(settings, now), billing_calendar(settings)
+    held = {"inputs": _inputs(settings, contracts, calendar, now), "charges": newest_charges(settings.lake)}
     try:
         return bool(json.loads(_read_file(WarehouseFolder.of(settings)).read_text(encoding="utf-8")) == held)
     except FileNotFoundError:
-        return held == {"inputs": _inputs(settings, (), now), "charges": 0}
+        return held == {"inputs": _inputs(settings, (), calendar, now), "charges": 0}
 
 
 def _contracts(settings: Settings, now: datetime) -> list[Contract]:
@@ -119,11 +126,11 @@ def _contracts(settings: Settings, now: datetime) -> list[Contract]:
     return [each for each in read_contracts(settings.contracts, provider_of, as_of=now) if each.period_terms]
 
 
-def _inputs(settings: Settings, contracts: Sequence[Contract], now: datetime) -> str:
+def _inputs(settings: Settings, contracts: Sequence[Contract], calendar: BillingCalendar, now: datetime) -> str:
     """Return a digest of all that decides charges, but for the usage."""
     if not contracts:
         return NO_CONTRACTS
-    today = now.astimezone(UTC).date()
+    today = calendar.day_at(now)
     due = {day for contract in contracts for day in _due_days(contract) if day is not None and day <= today}
     dates = [BillingPeriod.of(today).start, *sorted(due)]
     texts = (contracts_version(contracts), PriceBook.load(settings).version, *map(str, dates))
@@ -136,6 +143,21 @@ def _due_days(contract: Contract) -> Iterator[date | None]:
         yield from (term.valid_from, term.valid_to)
         if isinstance(term.body, PrepaidCredit):
             yield from (term.body.purchased_on, term.body.expires_on)
+
+
+def _dated(charges: pa.Table, calendar: BillingCalendar) -> pa.Table:
+    """Return charges with `DATES`; one of another calendar's period is in the period in which that one begins."""
+    starts = charges.column("billing_period_start").to_pylist()
+    corrected = charges.column("corrects_period_start").to_pylist()
+    periods = [calendar.period_at(start) for start in starts]
+    dates = (
+        [period.start for period in periods],
+        [period.end for period in periods],
+        [None if start is None else calendar.period_at(start).start for start in corrected],
+    )
+    for name, column in zip(DATES, dates, strict=True):
+        charges = charges.append_column(name, pa.array(column, pa.date32()))
+    return charges
 
 
 def _standing_scopes(lake: Path) -> list[Scope]:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tollbook.lake.merge import USAGE_VERSION
+from tollbook.rating.periods.calendar import BillingCalendar, BillingPeriod
 from tollbook.warehouse.book import Progress
 from tollbook.warehouse.keys import CrossDates, find_cross_dates
 from tollbook.warehouse.shapes import contract_file
@@ -25,6 +26,16 @@ from tollbook.warehouse.state import WarehouseFolder
 
 _FILES = pa.schema(
     [("role", pa.string()), ("schema_version", pa.int32()), ("commit_number", pa.int64()), ("path", pa.string())]
+)
+
+_BILLING_DAYS = pa.schema(
+    [
+        ("event_date", pa.date32()),
+        ("billing_date", pa.date32()),
+        ("billing_period_start", pa.date32()),
+        ("begins_at", pa.timestamp("us", "UTC")),
+        ("ends_at", pa.timestamp("us", "UTC")),
+    ]
 )
 
 
@@ -91,17 +102,19 @@ def make_plan(
     return Plan(is_full, built, progress.taken_commit, progress.taken_rating, tuple(planned), tuple(files), cross)
 
 
-def write_plan(folder: WarehouseFolder, plan: Plan, *, now: datetime) -> None:
+def write_plan(folder: WarehouseFolder, plan: Plan, *, calendar: BillingCalendar, now: datetime) -> None:
     """Write the plan where dbt looks for it. Written anew by every build, so it need not be atomic.
 
     Args:
         folder: The warehouse.
         plan: What the build does.
+        calendar: Assigns calls to billing periods.
         now: When it does so: what contracts make due by then is charged.
     """
     folder.plan.parent.mkdir(parents=True, exist_ok=True)
     tables = {
         "dates": pa.table({"event_date": pa.array(plan.event_dates, pa.date32())}),
+        "billing_days": _billing_days(calendar, plan.event_dates),
         "files": pa.Table.from_pylist(list(plan.files), schema=_FILES),
         "cross_date_keys": plan.cross_dates.keys,
     }
@@ -112,8 +125,24 @@ def write_plan(folder: WarehouseFolder, plan: Plan, *, now: datetime) -> None:
         "built_commit": plan.built_commit,
         "target_commit": plan.target_commit,
         "planned_at": now.isoformat(),
+        "billing_time_zone": calendar.time_zone,
     }
     folder.plan.write_text(json.dumps(scope), encoding="utf-8")
+
+
+def planned_time(folder: WarehouseFolder) -> tuple[datetime, BillingCalendar]:
+    """Return when the build at work was planned, and the billing calendar that it goes by."""
+    scope = json.loads(folder.plan.read_text(encoding="utf-8"))
+    return datetime.fromisoformat(scope["planned_at"]), BillingCalendar(scope["billing_time_zone"])
+
+
+def _billing_days(calendar: BillingCalendar, event_dates: Iterable[date]) -> pa.Table:
+    parts = [
+        (part.event_date, part.billing_date, BillingPeriod.of(part.billing_date).start, part.begins_at, part.ends_at)
+        for part in calendar.days_of(event_dates)
+    ]
+    rows = [dict(zip(_BILLING_DAYS.names, part, strict=True)) for part in parts]
+    return pa.Table.from_pylist(rows, schema=_BILLING_DAYS)
 
 
 def _files_of(

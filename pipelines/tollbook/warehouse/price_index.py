@@ -10,7 +10,9 @@ import pyarrow as pa
 from tollbook.rating.book import PriceBook
 from tollbook.rating.price_index import price_index
 from tollbook.rating.used import COLUMNS, used_units
+from tollbook.warehouse.plan import planned_time
 from tollbook.warehouse.python_models import python_model
+from tollbook.warehouse.state import WarehouseFolder
 
 
 def price_index_of(usage: Any, session: Any) -> pa.Table:
@@ -25,5 +27,6 @@ def price_index_of(usage: Any, session: Any) -> pa.Table:
     """
     with python_model(session) as settings:
         rows: list[tuple[date | str | int, ...]] = usage.project(", ".join(COLUMNS)).fetchall()
-        used = used_units(dict(zip(COLUMNS, row, strict=True)) for row in rows)
-        return price_index(used, PriceBook.load(settings).list_prices)
+        calendar = planned_time(WarehouseFolder.of(settings))[1]
+        used = used_units((dict(zip(COLUMNS, row, strict=True)) for row in rows), calendar)
+        return price_index(used, PriceBook.load(settings).list_prices, calendar)

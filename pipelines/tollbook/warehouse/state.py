@@ -22,6 +22,7 @@ from duckdb import DuckDBPyConnection
 from tollbook.errors import WarehouseStateError
 from tollbook.lake.manifest import Manifest, PartitionTotals
 from tollbook.lake.ratings import RatingEntry
+from tollbook.rating.periods.calendar import BillingCalendar
 from tollbook.settings import Settings
 from tollbook.warehouse.book import PARTITION_TOTALS, Progress, make_book, pico_to_usd, transaction
 from tollbook.warehouse.lineage import mark_of_commit, mark_of_rating
@@ -153,7 +154,7 @@ def read_progress(connection: DuckDBPyConnection) -> Progress:
         """
         select
             taken_commit, taken_commit_mark, built_commit, taken_rating, taken_rating_mark, built_rating,
-            build_number, project_digest, whole, remake
+            build_number, project_digest, billing_calendar, whole, remake
         from book.progress
         """
     ).fetchall()
@@ -230,6 +231,7 @@ def finish_build(
     built_commit: int,
     built_rating: int,
     project_digest: str,
+    calendar: BillingCalendar,
     now: datetime,
 ) -> None:
     """Remember that the marts hold everything up to `built_commit` and `built_rating`.
@@ -245,16 +247,19 @@ def finish_build(
             ?::bigint as build_number,
             ?::bigint as built_commit,
             ?::bigint as built_rating,
-            ?::timestamptz as built_at
+            ?::timestamptz as built_at,
+            ?::varchar as billing_calendar
         """,
-        [number, built_commit, built_rating, now],
+        [number, built_commit, built_rating, now, calendar.version],
     )
     ledger.execute(
         """
         update book.progress
-        set built_commit = ?, built_rating = ?, build_number = ?, project_digest = ?, whole = true, remake = false
+        set
+            built_commit = ?, built_rating = ?, build_number = ?, project_digest = ?, billing_calendar = ?,
+            whole = true, remake = false
         """,
-        [built_commit, built_rating, number, project_digest],
+        [built_commit, built_rating, number, project_digest, calendar.version],
     )
 
 

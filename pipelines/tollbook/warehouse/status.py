@@ -10,6 +10,7 @@ import duckdb
 
 from tollbook.lake.manifest import newest_commit
 from tollbook.lake.ratings import newest_rating
+from tollbook.reference.billing_calendar import billing_calendar
 from tollbook.settings import Settings
 from tollbook.warehouse.lock import unless_building
 from tollbook.warehouse.publish import PUBLISHED, current_version
@@ -29,7 +30,7 @@ class WarehouseStatus:
         published_commit: Newest commit that it holds.
         published_rating: Newest rating that it holds.
         built_at: When it was made, UTC.
-        current: Whether readers see everything that the lake holds.
+        current: Whether readers see everything that the lake holds, by the billing calendar in use.
         balanced: Whether every hand-over of the published book gives out what it took in; None for no book.
         building: Process id of the build at work, None when there is none.
     """
@@ -57,7 +58,11 @@ class WarehouseStatus:
 
 
 def warehouse_status(settings: Settings) -> WarehouseStatus:
-    """Return how the warehouse stands. It never waits for a build and never hinders one for longer than a look."""
+    """Return how the warehouse stands. It never waits for a build and never hinders one for longer than a look.
+
+    Raises:
+        ReferenceDataError: The billing calendar has a fault.
+    """
     folder = WarehouseFolder.of(settings)
     lake_commit, lake_rating = newest_commit(settings.lake), newest_rating(settings.lake)
     built: tuple[int | None, int | None] = 0, 0
@@ -66,7 +71,7 @@ def warehouse_status(settings: Settings) -> WarehouseStatus:
             built = None, None
         elif folder.ledger.exists():
             built = _built(folder)
-    version = current_version(settings.serve)
+    version, calendar = current_version(settings.serve), billing_calendar(settings).version
     if version is None:
         return WarehouseStatus(lake_commit, lake_rating, *built, None, None, None, None, False, None, building)
     with duckdb.connect((settings.serve / PUBLISHED).resolve(), read_only=True) as published:
@@ -87,7 +92,7 @@ def warehouse_status(settings: Settings) -> WarehouseStatus:
         published_commit=commit,
         published_rating=rating,
         built_at=stamp["built_at"],
-        current=(commit, rating) == (lake_commit, lake_rating),
+        current=(commit, rating, stamp.get("billing_calendar", calendar)) == (lake_commit, lake_rating, calendar),
         balanced=differences == 0,
         building=building,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tollbook.rating.used import COLUMNS, UsedUnit, used_units
+from tollbook.reference.billing_calendar import billing_calendar
 from tollbook.settings import Settings
 from tollbook.warehouse.publish import PUBLISHED
 from tollbook.warehouse.query import ask
@@ -18,8 +19,10 @@ def read_used_units(settings: Settings) -> list[UsedUnit] | None:
 
     Raises:
         QueryError: The published file cannot be read.
+        ReferenceDataError: The billing calendar has a fault.
     """
     if not (settings.serve / PUBLISHED).exists() or not ask(settings, _HAS_IT).rows[0][0]:
         return None
     answer = ask(settings, _USED)
-    return list(used_units(dict(zip(answer.columns, row, strict=True)) for row in answer.rows))
+    rows = (dict(zip(answer.columns, row, strict=True)) for row in answer.rows)
+    return list(used_units(rows, billing_calendar(settings)))

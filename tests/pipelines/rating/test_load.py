@@ -135,3 +135,17 @@ def test_what_becomes_known_tomorrow_is_not_in_the_book_of_today(settings: Setti
     assert under is not None
     # Half of 3 USD a million.
     assert [price.rates for price in under.prices if price.contract_id == "half"] == [{"input_tokens": 1_500_000}]
+
+
+def test_another_billing_calendar_moves_the_dates_of_contracts(settings: Settings) -> None:
+    """Stored calls around midnight are priced by it only after a rerate, so the version of the book tells."""
+    write(settings.price_overlays / "own.yml", OVERLAY)
+    write(settings.contracts / "half.yml", CONTRACT)
+    august = datetime(2026, 8, 1, tzinfo=UTC)
+    before = load_book(settings, now=august)
+    write(settings.billing_calendar, "{billing_calendar: 1, time_zone: Asia/Kolkata, author: a, reason: r}")
+    after = load_book(settings, now=august)
+    assert before.version != after.version
+    assert after.contracted is not None
+    starts = {price.valid_from for price in after.contracted.prices if price.contract_id == "half"}
+    assert starts == {datetime(2026, 4, 30, 18, 30, tzinfo=UTC)}

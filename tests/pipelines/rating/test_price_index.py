@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tollbook.contracts import shipped_folder
 from tollbook.rating.catalogue import Catalogue
+from tollbook.rating.periods.calendar import BillingCalendar
 from tollbook.rating.price_index import INDEX_KINDS, price_index
 from tollbook.rating.prices import Price
 from tollbook.rating.sources.price_table import read_price_table
@@ -325,3 +326,25 @@ def test_some_prices_rose_within_one_name(
     assert rows[until, "unit_value"]["price_per_million_tokens"] == Decimal(after)
     assert rows[until, "fisher_chained"]["index_value"] == Decimal(expected)
     assert rows[until, "generation_shift"]["index_value"] == 100
+
+
+def test_months_of_another_zone_are_told_by_their_dates() -> None:
+    """In Berlin February begins in January, UTC: a price that changes then changes with the month, from 100 to 50."""
+    berlin = BillingCalendar("Europe/Berlin")
+    january, february, march = (berlin.begins(date(2026, number, 1)) for number in (1, 2, 3))
+    prices = [
+        Price("openai", "a", {"input_tokens": Fraction(2_000_000)}, valid_to=february),
+        Price("openai", "a", {"input_tokens": Fraction(1_000_000)}, valid_from=february),
+    ]
+    usage = [
+        UsedUnit(start, end, "openai", "a", "default", "uncached_input_tokens", 1_000)
+        for start, end in ((january, february), (february, march))
+    ]
+    rows = price_index(usage, Catalogue.from_rows(prices, version="test"), berlin).to_pylist()
+    told = {
+        (row["billing_period_start"], row["billing_period_end"], row["base_period_start"], row["index_value"])
+        for row in rows
+        if row["basket"] == "all" and row["index_kind"] == "laspeyres"
+    }
+    first, second, third = (date(2026, number, 1) for number in (1, 2, 3))
+    assert told == {(first, second, first, Decimal(100)), (second, third, first, Decimal(50))}

@@ -16,6 +16,7 @@ with calls as (
 
 select
     usage_date,
+    billing_date,
     provider,
     billing_account_id,
     model,

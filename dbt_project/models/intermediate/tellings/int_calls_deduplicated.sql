@@ -12,6 +12,12 @@ tellings_resolved as (
 
 ),
 
+billing_days as (
+
+    select * from {{ ref('stg_plan__billing_days') }}
+
+),
+
 tellings_that_do_not_count as (
 
     select
@@ -34,11 +40,29 @@ standing as (
 
 ),
 
+-- The calendar's day is that of the instant: nobody sums UTC days into a month of another zone.
+standing_dated as (
+
+    select
+        standing.*,
+        billing_days.billing_date,
+        billing_days.billing_period_start
+
+    from standing
+
+    left join billing_days
+        on standing.event_date = billing_days.event_date
+            and standing.occurred_at >= billing_days.begins_at
+            and standing.occurred_at < billing_days.ends_at
+
+),
+
 measured as (
 
     select
         event_date as usage_date,
-        {{ billing_period_start('occurred_at') }} as billing_period_start,
+        billing_date,
+        billing_period_start,
         occurred_at,
         coalesce(owner_team, 'unallocated') as team,
         coalesce(owner_cost_center, 'unallocated') as cost_center,
@@ -80,7 +104,7 @@ measured as (
         sku_price_id,
         catalogue_version
 
-    from standing
+    from standing_dated
 
 )
 

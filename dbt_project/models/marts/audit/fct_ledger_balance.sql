@@ -141,9 +141,9 @@ rating_files as (
 
 ),
 
-planned_dates as (
+planned_days as (
 
-    select * from {{ ref('stg_plan__dates') }}
+    select * from {{ ref('stg_plan__billing_days') }}
 
 ),
 

@@ -9,8 +9,8 @@ with charges as (
 select
     charge_id,
     charge_sequence,
-    cast(billing_period_start as date) as billing_period_start,
-    cast(billing_period_end as date) as billing_period_end,
+    billing_period_first_date as billing_period_start,
+    billing_period_end_date as billing_period_end,
     charge_period_start,
     charge_period_end,
     service_period_start,
@@ -39,7 +39,7 @@ select
     exchange_rate_date,
     unpriced_calls,
     unpriced_tokens,
-    cast(corrects_period_start as date) as corrects_period_start,
+    corrects_period_first_date as corrects_period_start,
     contract_version,
     catalogue_version
 

@@ -12,9 +12,9 @@ with unit_days as (
 
 ),
 
-planned_dates as (
+planned_days as (
 
-    select * from {{ ref('stg_plan__dates') }}
+    select * from {{ ref('stg_plan__billing_days') }}
 
 ),
 
@@ -22,9 +22,7 @@ unit_days_of_touched_periods as (
 
     select * from unit_days
 
-    {% if is_incremental() -%}
-    where billing_period_start in (select planned_dates.billing_period_start from planned_dates)
-    {%- endif %}
+    {{ planned_periods_only() }}
 
 )
 

@@ -4,8 +4,6 @@ with source as (
 
 )
 
-select
-    event_date,
-    {{ billing_period_start('event_date') }} as billing_period_start
+select event_date
 
 from source

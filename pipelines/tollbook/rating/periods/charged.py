@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,6 @@ from typing import Final
 import pyarrow as pa
 
 from tollbook.rating.book import PriceBook
-from tollbook.rating.contract_terms import midnight
 from tollbook.rating.prices import Price
 from tollbook.rating.recorded import RecordedPrices, read_prices
 from tollbook.rating.store import CONTRACTED, LIST_PRICES, CatalogueFile, file_content, versions
@@ -31,7 +30,6 @@ BucketRate = tuple[str, str, Amount]
 
 _EVER_BEFORE: Final = datetime.min.replace(tzinfo=UTC)
 _EVER_AFTER: Final = datetime.max.replace(tzinfo=UTC)
-_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,17 +52,19 @@ class ChargedPrices:
         agreed = () if book.contracted is None else book.contracted.prices
         return cls(book.list_prices.units, book.list_prices.prices, agreed)
 
-    def bucket_rates(self, sku_price_id: str, contract_id: str | None, day: date) -> tuple[BucketRate, ...] | None:
+    def bucket_rates(
+        self, sku_price_id: str, contract_id: str | None, day: tuple[datetime, datetime]
+    ) -> tuple[BucketRate, ...] | None:
         """Return what priced each bucket of a day's calls; None where that is not known, or not one price all day.
 
         Args:
             sku_price_id: List price of the calls.
             contract_id: Contract that priced them, None for none.
-            day: The day, UTC.
+            day: First instant of the day, and the first after it.
         """
         told = self._told.get((sku_price_id, contract_id), ())
         # A list price is known by its identity, and holds before its first known date too.
-        held = [price for price in told if contract_id is None or _holds_on(price, day)]
+        held = [price for price in told if contract_id is None or _holds_in(price, *day)]
         if not held or any(price.rates != held[0].rates for price in held):
             return None
         return tuple(self._bucket_rates(held[0]))
@@ -125,6 +125,5 @@ def _told_in(totals: pa.Table, column: str) -> frozenset[str]:
     return frozenset(each for each in told if each is not None)
 
 
-def _holds_on(price: Price, day: date) -> bool:
-    begins = midnight(day)
-    return (price.valid_from or _EVER_BEFORE) < begins + _DAY and begins < (price.valid_to or _EVER_AFTER)
+def _holds_in(price: Price, begins: datetime, ends: datetime) -> bool:
+    return (price.valid_from or _EVER_BEFORE) < ends and begins < (price.valid_to or _EVER_AFTER)

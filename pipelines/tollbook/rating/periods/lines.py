@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any, Final
 
-from tollbook.rating.contract_terms import USD, Contract, Term, midnight
-from tollbook.rating.periods.calendar import BillingPeriod
+from tollbook.rating.contract_terms import USD, Contract, Term
+from tollbook.rating.periods.calendar import UTC_CALENDAR, BillingCalendar, BillingPeriod
 from tollbook.rating.periods.charged import Amount
 from tollbook.rating.sources.exchange import ExchangeRate, ExchangeRates
 
@@ -56,6 +56,7 @@ class Lines:
         exchange: Dated rates to USD.
         now: Instant up to which things have happened.
         versions: Provenance columns of every line.
+        calendar: Billing calendar, whose days the contract's dates are.
         rows: The lines as rows of `charge/v1`.
     """
 
@@ -63,28 +64,29 @@ class Lines:
     exchange: ExchangeRates
     now: datetime
     versions: Mapping[str, str]
+    calendar: BillingCalendar = UTC_CALENDAR
     rows: list[dict[str, Any]] = field(default_factory=list)
     _worths: dict[date, ExchangeRate | None] = field(default_factory=dict, repr=False)
 
     def begun(self, day: date) -> bool:
         """Return whether a day has begun."""
-        return midnight(day) <= self.now
+        return self.calendar.begins(day) <= self.now
 
     def worth_on(self, day: date) -> ExchangeRate | None:
         """Return the exchange rate in force when a day begins; None for USD, and where there is none."""
         if self.contract.currency == USD:
             return None
         if day not in self._worths:
-            self._worths[day] = self.exchange.at(self.contract.currency, midnight(day))
+            self._worths[day] = self.exchange.at(self.contract.currency, self.calendar.begins(day))
         return self._worths[day]
 
     def days(self, period: BillingPeriod, first: date, beyond: date | None, worth: ExchangeRate | None) -> Days:
         """Return the days of a billing period that lie in `[first, beyond)` and on which an exchange rate holds."""
         first, beyond = max(period.start, first), min(period.end, beyond or period.end)
         if worth is not None and worth.valid_from is not None:
-            first = max(first, _first_day(worth.valid_from))
+            first = max(first, self.calendar.first_day_from(worth.valid_from))
         if worth is not None and worth.valid_to is not None:
-            beyond = min(beyond, _first_day(worth.valid_to))
+            beyond = min(beyond, self.calendar.first_day_from(worth.valid_to))
         return first, beyond
 
     def add(
@@ -131,16 +133,17 @@ class Lines:
         effective_usd, amortised_usd = self._usd(effective, worth), self._usd(*amortised)
         reach = term.reach
         accounts = self.contract.billing_accounts or ()
+        begins = self.calendar.begins
         model = reach.models[0] if len(reach.models) == 1 and "*" not in reach.models[0] else None
         tier = next(iter(reach.service_tiers)) if reach.service_tiers and len(reach.service_tiers) == 1 else None
         self.rows.append(
             {
-                "billing_period_start": midnight(period.start),
-                "billing_period_end": midnight(period.end),
-                "charge_period_start": midnight(charged[0]),
-                "charge_period_end": midnight(charged[1]),
-                "service_period_start": None if served is None else midnight(served[0]),
-                "service_period_end": None if served is None or served[1] is None else midnight(served[1]),
+                "billing_period_start": begins(period.start),
+                "billing_period_end": begins(period.end),
+                "charge_period_start": begins(charged[0]),
+                "charge_period_end": begins(charged[1]),
+                "service_period_start": None if served is None else begins(served[0]),
+                "service_period_end": None if served is None or served[1] is None else begins(served[1]),
                 "charge_category": category,
                 "charge_frequency": frequency,
                 "charge_kind": kind,
@@ -177,9 +180,8 @@ class Lines:
             return amount
         return None if worth is None else amount * worth.usd
 
-    @staticmethod
-    def _since(worth: ExchangeRate | None) -> date | None:
-        return None if worth is None or worth.valid_from is None else worth.valid_from.astimezone(UTC).date()
+    def _since(self, worth: ExchangeRate | None) -> date | None:
+        return None if worth is None or worth.valid_from is None else self.calendar.day_at(worth.valid_from)
 
 
 def plain(pico: Amount) -> str:
@@ -195,12 +197,6 @@ def percent(share: Fraction) -> str:
 def last_day(beyond: date) -> date:
     """Return the last day before one."""
     return beyond - _DAY
-
-
-def _first_day(instant: datetime) -> date:
-    """Return the first day that begins at an instant or after it."""
-    day = instant.astimezone(UTC).date()
-    return day if midnight(day) == instant else day + _DAY
 
 
 def _sum(one: Amount | None, other: Amount | None) -> Amount | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Context
 from fractions import Fraction
 from typing import Any, Final
@@ -18,8 +18,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from tollbook.rating.book import PriceBook
-from tollbook.rating.contract_terms import USD, Contract, Term, midnight
-from tollbook.rating.periods.calendar import BillingPeriod
+from tollbook.rating.contract_terms import USD, Contract, Term
+from tollbook.rating.periods.calendar import UTC_CALENDAR, BillingCalendar, BillingPeriod
 from tollbook.rating.periods.charged import Amount, BucketRate, ChargedPrices, whole
 from tollbook.rating.rated import ESTIMATED, GATEWAY_CACHE_HIT, RATED
 from tollbook.rating.units import load_names, load_units
@@ -27,7 +27,7 @@ from tollbook.rating.units import load_names, load_units
 BUCKETS: Final = tuple(unit.name for unit in load_units().buckets)
 TOTALS_SCHEMA: Final = pa.schema(
     [
-        ("usage_date", pa.date32()),
+        ("billing_date", pa.date32()),
         ("provider", pa.string()),
         ("billing_account_id", pa.string()),
         ("model", pa.string()),
@@ -47,6 +47,7 @@ TOTALS_SCHEMA: Final = pa.schema(
 """Days of standing usage. Grain: all columns up to `catalogue_version`. Sums of unpriced rows have null costs."""
 
 _EXACT: Final = Context(prec=76)
+_DAY: Final = timedelta(days=1)
 
 # Prices by the version of the book that usage bears.
 ChargedByVersion = Mapping[str, ChargedPrices]
@@ -57,7 +58,7 @@ class Part:
     """Usage of one day, which every term of the contract covers whole or not at all.
 
     Attributes:
-        day: UTC day.
+        day: Day of the billing calendar.
         model: Model, as the price list names it; one of several that all terms treat alike.
         service_tier: Service tier, as the price list names it; the same.
         rate_key: Rate key that bills it, the same; None for what none bills, or where that is not known.
@@ -148,7 +149,13 @@ class _Covered:
         return self._models[key] and self._term.holds_on(used.day)
 
 
-def usage_of(contract: Contract, totals: pa.Table, book: PriceBook, charged: ChargedByVersion) -> Usage:
+def usage_of(
+    contract: Contract,
+    totals: pa.Table,
+    book: PriceBook,
+    charged: ChargedByVersion,
+    calendar: BillingCalendar = UTC_CALENDAR,
+) -> Usage:
     """Return the usage that a contract covers.
 
     What a gateway answered from its own cache is no usage of the provider's.
@@ -158,8 +165,9 @@ def usage_of(contract: Contract, totals: pa.Table, book: PriceBook, charged: Cha
         totals: `TOTALS_SCHEMA`, shape (n_rows,), in any order.
         book: Names of providers and models, and exchange rates, as they are now.
         charged: Prices by which the usage was charged; what bears another version stands whole.
+        calendar: Billing calendar, whose days `billing_date` and the contract's dates are.
     """
-    reader = _Reader(contract, book, charged)
+    reader = _Reader(contract, book, charged, calendar)
     for row in totals.to_pylist():
         if row["sku_price_id"] != GATEWAY_CACHE_HIT:
             reader.read(row)
@@ -187,10 +195,12 @@ def _merged(parts: Iterable[Part], terms: Sequence[Term]) -> Iterable[Part]:
 class _Reader:
     """Reads rows for one contract; names, prices and exchange rates are looked up once."""
 
-    def __init__(self, contract: Contract, book: PriceBook, charged: ChargedByVersion) -> None:
+    def __init__(
+        self, contract: Contract, book: PriceBook, charged: ChargedByVersion, calendar: BillingCalendar
+    ) -> None:
         self.parts: list[Part] = []
         self.unpriced: list[Unpriced] = []
-        self._contract, self._book, self._charged = contract, book, charged
+        self._contract, self._book, self._charged, self._calendar = contract, book, charged, calendar
         self._names = load_names()
         self._models: dict[tuple[str, str], tuple[str, str]] = {}
         self._worths: dict[date, Fraction | None] = {}
@@ -198,7 +208,7 @@ class _Reader:
 
     def read(self, row: Mapping[str, Any]) -> None:
         """Add a row if the contract covers it."""
-        contract, day = self._contract, row["usage_date"]
+        contract, day = self._contract, row["billing_date"]
         if not contract.holds_on(day) or not contract.covers_account(row["billing_account_id"]):
             return
         provider, model = self._billed(row["provider"] or "", row["model"] or "")
@@ -250,9 +260,12 @@ class _Reader:
     def _worth(self, day: date) -> Fraction | None:
         if day not in self._worths:
             currency = self._contract.currency
-            rate = None if currency == USD else self._book.exchange.at(currency, midnight(day))
+            rate = None if currency == USD else self._book.exchange.at(currency, self._calendar.begins(day))
             self._worths[day] = Fraction(1) if currency == USD else None if rate is None else rate.usd
         return self._worths[day]
+
+    def _hours_of(self, day: date) -> tuple[datetime, datetime]:
+        return self._calendar.begins(day), self._calendar.begins(day + _DAY)
 
     def _rates_of(self, row: Mapping[str, Any]) -> tuple[BucketRate, ...] | None:
         """Return what priced each bucket of a row, None where that is not known."""
@@ -260,8 +273,10 @@ class _Reader:
         if row["cost_basis"] not in {RATED, ESTIMATED} or charged is None:
             return None
         # A list price is the same every day, what a contract makes of it need not be.
-        day = None if row["contract_id"] is None else row["usage_date"]
+        day = None if row["contract_id"] is None else row["billing_date"]
         key = (row["catalogue_version"], row["sku_price_id"], row["contract_id"], day)
         if key not in self._rates:
-            self._rates[key] = charged.bucket_rates(row["sku_price_id"], row["contract_id"], row["usage_date"])
+            self._rates[key] = charged.bucket_rates(
+                row["sku_price_id"], row["contract_id"], self._hours_of(row["billing_date"])
+            )
         return self._rates[key]

@@ -17,9 +17,10 @@ from itertools import pairwise
 from typing import Final
 
 from tollbook.rating.catalogue import Catalogue
-from tollbook.rating.contract_terms import USD, Contract, Discount, NegotiatedRates, Term, midnight
+from tollbook.rating.contract_terms import USD, Contract, Discount, NegotiatedRates, Term
 from tollbook.rating.money import PICO_PER_USD
 from tollbook.rating.overlay_lookup import OverlayLookup
+from tollbook.rating.periods.calendar import UTC_CALENDAR, BillingCalendar
 from tollbook.rating.prices import ANY_ACCOUNT, Agreement, Price
 from tollbook.rating.sources.exchange import ExchangeRates
 from tollbook.rating.units import DEFAULT_TIER
@@ -42,7 +43,20 @@ class Agreed:
     agreement: Agreement | None
 
 
-def contracted_catalogue(list_prices: Catalogue, contracts: Sequence[Contract], exchange: ExchangeRates) -> Catalogue:
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """What decides by time: rates to USD, and the calendar whose days the dates of contracts are."""
+
+    exchange: ExchangeRates
+    calendar: BillingCalendar
+
+
+def contracted_catalogue(
+    list_prices: Catalogue,
+    contracts: Sequence[Contract],
+    exchange: ExchangeRates,
+    calendar: BillingCalendar = UTC_CALENDAR,
+) -> Catalogue:
     """Return list prices and what contracts make of them, to be found by the names that list prices are found by.
 
     A provider that sells another's model at that one's list price (Azure does OpenAI's) may have a contract for it too:
@@ -65,12 +79,15 @@ def contracted_catalogue(list_prices: Catalogue, contracts: Sequence[Contract], 
         ]
     if stands_in:
         lookup = OverlayLookup(names, lookup, (), tuple(sorted((*each, each[2]) for each in stands_in)))
-    rows = contracted_prices(prices, contracts, exchange)
+    rows = contracted_prices(prices, contracts, exchange, calendar)
     return Catalogue.of(rows, lookup, list_name=list_prices.list_name + _SUFFIX, names=names, units=list_prices.units)
 
 
 def contracted_prices(
-    list_prices: Iterable[Price], contracts: Sequence[Contract], exchange: ExchangeRates
+    list_prices: Iterable[Price],
+    contracts: Sequence[Contract],
+    exchange: ExchangeRates,
+    calendar: BillingCalendar = UTC_CALENDAR,
 ) -> Iterator[Price]:
     """Yield list prices, and prices of accounts with contracts over them.
 
@@ -81,6 +98,7 @@ def contracted_prices(
         list_prices: Every list price, in any order.
         contracts: Contracts of which no two cover one model of one account at one time.
         exchange: Dated rates to USD.
+        calendar: Billing calendar, whose days the dates of contracts are.
     """
     groups: defaultdict[tuple[str, str, str, str | None], list[Price]] = defaultdict(list)
     for price in list_prices:
@@ -91,7 +109,7 @@ def contracted_prices(
         scopes = {account for each in covering for account in each.billing_accounts or (ANY_ACCOUNT,)}
         for account in sorted(scopes):
             its = [each for each in covering if each.covers_account(account)]
-            for price in _timeline(members, its, tier, exchange):
+            for price in _timeline(members, its, tier, _Time(exchange, calendar)):
                 yield replace(price, billing_account_id=account, published_id=price.sku_price_id)
 
 
@@ -152,29 +170,26 @@ def _worth(currency: str, exchange: ExchangeRates, at: datetime) -> tuple[Fracti
     return (None, None) if rate is None else (rate.usd, rate.valid_from)
 
 
-def _timeline(
-    prices: Sequence[Price], contracts: Sequence[Contract], tier: str, exchange: ExchangeRates
-) -> Iterator[Price]:
+def _timeline(prices: Sequence[Price], contracts: Sequence[Contract], tier: str, dated: _Time) -> Iterator[Price]:
     """Yield the prices of one group, cut and agreed."""
     first = min(price.valid_from or _EVER_BEFORE for price in prices)
-    cuts = sorted({cut for contract in contracts for cut in _cuts(contract, prices[0].model, tier, exchange)})
+    cuts = sorted({cut for contract in contracts for cut in _cuts(contract, prices[0].model, tier, dated)})
     for price in prices:
         # Before its first known date a price is estimated: by the list prices, whose word on that counts.
         since = _EVER_BEFORE if (price.valid_from or _EVER_BEFORE) == first else price.valid_from or first
         until = price.valid_to or _EVER_AFTER
         edges = [since, *(cut for cut in cuts if since < cut < until), until]
         for start, stop in pairwise(edges):
-            yield _agreed(price, contracts, exchange, start, stop)
+            yield _agreed(price, contracts, dated, start, stop)
 
 
-def _agreed(
-    price: Price, contracts: Sequence[Contract], exchange: ExchangeRates, start: datetime, stop: datetime
-) -> Price:
+def _agreed(price: Price, contracts: Sequence[Contract], dated: _Time, start: datetime, stop: datetime) -> Price:
     held = price.held(None if start == _EVER_BEFORE else start, None if stop == _EVER_AFTER else stop)
-    contract = next((each for each in contracts if each.holds_on(start.date())), None)
+    day = dated.calendar.day_at(start)
+    contract = next((each for each in contracts if each.holds_on(day)), None)
     if contract is None:
         return held
-    agreed = agreed_rates(price, contract, start.date(), exchange, at=start)
+    agreed = agreed_rates(price, contract, day, dated.exchange, at=start)
     if agreed.agreement is None:
         return held
     return replace(
@@ -189,16 +204,17 @@ def _agreed(
     )
 
 
-def _cuts(contract: Contract, model: str, tier: str, exchange: ExchangeRates) -> Iterator[datetime]:
+def _cuts(contract: Contract, model: str, tier: str, dated: _Time) -> Iterator[datetime]:
     """Yield when what a contract makes of the prices of a model at a tier may change."""
     days = {contract.valid_from, contract.valid_to}
     terms = [term for term in contract.pricing_terms if term.reach.covers(model, tier)]
     days |= {day for term in terms for day in (term.valid_from, term.valid_to)}
+    midnight = dated.calendar.begins
     instants = {midnight(day) for day in days if day is not None}
     if contract.currency != USD and any(isinstance(term.body, NegotiatedRates) for term in terms):
         begins = midnight(contract.valid_from)
         ends = _EVER_AFTER if contract.valid_to is None else midnight(contract.valid_to)
-        for rate in exchange.rates:
+        for rate in dated.exchange.rates:
             if rate.currency == contract.currency:
                 edges = (each for each in (rate.valid_from, rate.valid_to) if each is not None)
                 instants |= {each for each in edges if begins < each < ends}

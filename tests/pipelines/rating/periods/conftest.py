@@ -13,6 +13,7 @@ from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.contract_terms import Body, Contract, Reach, Term
 from tollbook.rating.periods.assess import Assessment, assess
+from tollbook.rating.periods.calendar import BillingCalendar
 from tollbook.rating.periods.charged import ChargedPrices
 from tollbook.rating.periods.totals import TOTALS_SCHEMA
 from tollbook.rating.prices import Price
@@ -33,7 +34,7 @@ class Desk:
         known = Decimal(tokens_in * 1_000_000 + tokens_out * 4_000_000).scaleb(-12) if cost is None else Decimal(cost)
         row: dict[str, Any] = dict.fromkeys(TOTALS_SCHEMA.names)
         row |= {
-            "usage_date": date.fromisoformat(day),
+            "billing_date": date.fromisoformat(day),
             "provider": "openai",
             "model": "gpt",
             "service_tier": "default",
@@ -72,12 +73,14 @@ class Desk:
         now: str = "2026-10-01",
         exchange: ExchangeRates | None = None,
         catalogue: Catalogue = CATALOGUE,
+        zone: str = "UTC",
     ) -> Assessment:
         """Return what the terms of a contract come to, where usage was charged by the prices of `CATALOGUE`."""
         totals = pa.Table.from_pylist(list(rows), schema=TOTALS_SCHEMA)
         moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
         charged = {CATALOGUE.version: ChargedPrices.of(PriceBook.of(CATALOGUE))}
-        return assess(totals, [agreed], PriceBook.of(catalogue, exchange=exchange), charged, now=moment)
+        book, calendar = PriceBook.of(catalogue, exchange=exchange), BillingCalendar(zone)
+        return assess(totals, [agreed], book, charged, now=moment, calendar=calendar)
 
     def charge(self, agreed: Contract, *rows: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
         """Return the charges as rows of `charge/v1`, in the order they were made, with the month they are billed in."""

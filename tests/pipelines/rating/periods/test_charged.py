@@ -22,7 +22,11 @@ from tollbook.rating.sources.exchange import ExchangeRate, ExchangeRates
 from tollbook.rating.store import newest_book, record
 
 MAY, NOON = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 15, 12, tzinfo=UTC)
-FIFTEENTH = date(2026, 6, 15)
+
+
+def hours(day: int) -> tuple[datetime, datetime]:
+    """Return a day of June, UTC, from its first instant to the first after it."""
+    return datetime(2026, 6, day, tzinfo=UTC), datetime(2026, 6, day + 1, tzinfo=UTC)
 
 
 def listed(rate: int) -> Catalogue:
@@ -46,12 +50,12 @@ def test_each_version_of_a_price_has_its_own_rates(tmp_path: Path) -> None:
     used = [{"catalogue_version": book.version, "sku_price_id": SKU} for book in books]
     charged = charged_prices(tmp_path, totals(*used, {"catalogue_version": "never", "sku_price_id": SKU}))
     assert set(charged) == {book.version for book in books}
-    (first, *_), (second, *_) = (charged[book.version].bucket_rates(SKU, None, FIFTEENTH) or () for book in books)
+    (first, *_), (second, *_) = (charged[book.version].bucket_rates(SKU, None, hours(15)) or () for book in books)
     assert (first, second) == (
         ("uncached_input_tokens", "input_tokens", 1_000_000),
         ("uncached_input_tokens", "input_tokens", 2_000_000),
     )
-    assert charged[books[0].version].bucket_rates("another", None, FIFTEENTH) is None
+    assert charged[books[0].version].bucket_rates("another", None, hours(15)) is None
     assert charged_prices(tmp_path / "none", totals()) == {}
 
 
@@ -68,9 +72,9 @@ def test_rates_of_a_contract_are_those_of_its_day(tmp_path: Path) -> None:
     record(tmp_path, book, MAY)
     used = totals({"catalogue_version": book.version, "sku_price_id": SKU, "contract_id": "acme"})
     prices = charged_prices(tmp_path, used)[book.version]
-    rates = [prices.bucket_rates(SKU, "acme", date(2026, 6, day)) for day in (14, 15, 16)]
+    rates = [prices.bucket_rates(SKU, "acme", hours(day)) for day in (14, 15, 16)]
     assert [None if each is None else each[0][2] for each in rates] == [2_000_000, None, 3_000_000]
-    listed_rates = prices.bucket_rates(SKU, None, FIFTEENTH)
+    listed_rates = prices.bucket_rates(SKU, None, hours(15))
     assert listed_rates is not None
     assert listed_rates[0][2] == 5_000_000
 

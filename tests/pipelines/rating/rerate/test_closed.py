@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tollbook.rating.closed import PLACE_SCHEMA, post_corrections, post_last_corrections
-from tollbook.rating.periods.calendar import BillingPeriod
+from tollbook.rating.periods.calendar import BillingCalendar, BillingPeriod
 from tollbook.rating.periods.charges import read_charges
 from tollbook.warehouse.period_charges import period_charges_of
 from tollbook.warehouse.state import WarehouseFolder
@@ -125,11 +125,23 @@ def test_correction_that_died_before_it_was_posted_is_posted_by_the_next_build(
     assert post_last_corrections(tmp_path) == 0
 
 
+def test_correction_is_posted_once_whatever_becomes_of_the_calendar(usage: StoredUsage) -> None:
+    """Periods of another zone begin at other instants; a build that posts the correction again must not double it."""
+    usage.meter([{}])
+    usage.rerate(usage.fixed, closed=FakeClosedPeriods([(0, 0)]))
+    lake, entry = usage.settings.lake, usage.entries()[0]
+
+    assert post_corrections(lake, entry, BillingCalendar("America/New_York")) == 0
+
+    (charge,) = read_charges(lake).to_pylist()
+    assert charge["billing_period_start"] == datetime(2026, 7, 1, tzinfo=UTC)
+
+
 def charges_of_a_build(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Return the charges as the build's step makes them; without contracts it reads no totals."""
     plan = WarehouseFolder.of(settings).plan
     plan.parent.mkdir(parents=True, exist_ok=True)
-    plan.write_text('{"planned_at": "2026-07-15T00:00:00+00:00"}', encoding="utf-8")
+    plan.write_text('{"planned_at": "2026-07-15T00:00:00+00:00", "billing_time_zone": "UTC"}', encoding="utf-8")
     monkeypatch.setattr("tollbook.warehouse.period_charges.python_model", lambda _: nullcontext(settings))
     charges: list[dict[str, Any]] = period_charges_of(None, None).to_pylist()
     return charges

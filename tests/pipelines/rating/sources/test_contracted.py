@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.contract_terms import DEFAULT_PRICE, Contract, Discount, NegotiatedRates, Reach, Term
+from tollbook.rating.periods.calendar import UTC_CALENDAR, BillingCalendar
 from tollbook.rating.prices import ANY_ACCOUNT, Price
 from tollbook.rating.rate import input_columns, rate_by_book
 from tollbook.rating.sources.contracted import contracted_catalogue, contracted_prices
@@ -49,11 +50,14 @@ def term(body: NegotiatedRates | Discount, reach: Reach | None = None, name: str
     return Term(name, body, START, END, reach or default)
 
 
-def book(*contracts: Contract, exchange: ExchangeRates | None = None) -> PriceBook:
+def book(
+    *contracts: Contract, exchange: ExchangeRates | None = None, calendar: BillingCalendar = UTC_CALENDAR
+) -> PriceBook:
     """Return a price book with contracts."""
     catalogue = Catalogue.from_rows(LIST, version="list")
     exchange = exchange or ExchangeRates()
-    return PriceBook.of(catalogue, contracted=contracted_catalogue(catalogue, contracts, exchange), exchange=exchange)
+    contracted = contracted_catalogue(catalogue, contracts, exchange, calendar)
+    return PriceBook.of(catalogue, contracted=contracted, exchange=exchange)
 
 
 def rated(priced_by: PriceBook, **event: Any) -> tuple[int | None, int | None, str | None, str | None]:
@@ -234,3 +238,20 @@ def test_a_contracted_price_says_what_was_agreed_and_over_which_price() -> None:
     assert (price.agreement.currency, price.agreement.usd) == ("EUR", Fraction("1.08"))
     assert price.agreement.supersedes == LIST[0].sku_price_id
     assert price.sku_price_id == "acme/anthropic/claude/default/2026-03-01/base"
+
+
+@pytest.mark.parametrize(
+    ("zone", "begins", "ends"),
+    [
+        # 1 March is winter time, 1 July summer time.
+        ("Europe/Berlin", datetime(2026, 2, 28, 23, tzinfo=UTC), datetime(2026, 6, 30, 22, tzinfo=UTC)),
+        ("America/New_York", datetime(2026, 3, 1, 5, tzinfo=UTC), datetime(2026, 7, 1, 4, tzinfo=UTC)),
+    ],
+)
+def test_the_dates_of_a_contract_are_days_of_the_billing_calendar(zone: str, begins: datetime, ends: datetime) -> None:
+    """A contract of four months prices the calls of four billing periods, to the microsecond: 0.25, not 0.3 USD."""
+    priced_by = book(contract(term(rates(input_tokens="2.50"))), calendar=BillingCalendar(zone))
+    tick = timedelta(microseconds=1)
+    costs = [rated(priced_by, **MILLION_IN, occurred_at=at)[1:3] for at in (begins - tick, begins, ends - tick, ends)]
+    listed, agreed = (300_000_000_000, None), (250_000_000_000, "acme")
+    assert costs == [listed, agreed, agreed, listed]
