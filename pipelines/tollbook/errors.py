@@ -103,26 +103,6 @@ class GapAcceptanceError(TollbookError):
     """A gap of offsets is not as it was when it was found, so its acceptance would mean something else."""
 
 
-class OffsetHoleError(TollbookError):
-    """A log goes on later than a range that was to be read of it, which only a compacted one may.
-
-    Attributes:
-        topic: Kafka topic.
-        partition: Kafka partition.
-        first_offset: Where the range goes on, as the book counts.
-        next_offset: Where the log goes on, as the book counts.
-    """
-
-    def __init__(self, topic: str, partition: int, first_offset: int, next_offset: int) -> None:
-        super().__init__(
-            f"expected a record of {topic}-{partition} at offset {first_offset}, the next one is at {next_offset}"
-        )
-        self.topic, self.partition, self.first_offset, self.next_offset = topic, partition, first_offset, next_offset
-
-    def __reduce__(self) -> tuple[type[OffsetHoleError], tuple[str, int, int, int]]:
-        return (type(self), (self.topic, self.partition, self.first_offset, self.next_offset))
-
-
 class KafkaUnavailableError(TollbookError):
     """No Kafka broker answered."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from tollbook.errors import KafkaUnavailableError, OffsetGapError, OffsetHoleError
+from tollbook.errors import KafkaUnavailableError, OffsetGapError
 from tollbook.lake.gaps import (
     ADDED,
     HOLE,
@@ -22,6 +22,7 @@ from tollbook.lake.gaps import (
     load_gaps,
 )
 from tollbook.lake.manifest import Manifest
+from tollbook.stream.ranges import OffsetHole
 from tollbook.stream.topics import KafkaTopics, Place
 
 _MOST_STANDSTILLS = 5
@@ -159,21 +160,26 @@ class GapWatch:
         """Return whether offsets may be absent in the middle of the topic's logs, as far as anyone has asked."""
         return topic in self._with_holes
 
-    def refuse_hole(
-        self, hole: OffsetHoleError, manifest: Manifest | None, kafka: KafkaOffsets, topics: KafkaTopics
+    def refuse_holes(
+        self, holes: Iterable[OffsetHole], manifest: Manifest | None, kafka: KafkaOffsets, topics: KafkaTopics
     ) -> None:
-        """Return when a hole that reading came upon is as it should be: in a compacted log, or before the book begins.
+        """Return when holes that reading came upon are as they should be: in compacted logs, or before the book begins.
 
         Raises:
-            OffsetGapError: It is not. The gap is in the lake.
+            OffsetGapError: One is not. The gaps are in the lake.
             KafkaUnavailableError: No broker answers.
         """
-        if manifest is None or hole.topic not in manifest.offsets or topics.is_compacted(hole.topic):
-            self._with_holes.add(hole.topic)
-            return
-        log = _Log(manifest, kafka, hole.topic, hole.partition, self._clock())
-        self._remember(log.gap(HOLE, next_offset=hole.next_offset))
-        self._refuse(manifest, [each for each in self._open() if each.gap.topic == hole.topic])
+        refused = set()
+        for hole in holes:
+            book = manifest.offsets.get(hole.topic, {}).get(hole.partition) if manifest is not None else None
+            if manifest is None or book is None or topics.is_compacted(hole.topic):
+                self._with_holes.add(hole.topic)
+            elif book == hole.first_offset:  # else it was seen by a micro-batch that was not committed
+                log = _Log(manifest, kafka, hole.topic, hole.partition, self._clock())
+                self._remember(log.gap(HOLE, next_offset=hole.next_offset))
+                refused.add(hole.topic)
+        if manifest is not None:
+            self._refuse(manifest, [each for each in self._open() if each.gap.topic in refused])
 
     def refuse_standstill(self, before: Manifest | None, after: Manifest | None) -> None:
         """Return when the book went on, or when a new plan may say why it did not.

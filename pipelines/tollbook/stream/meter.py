@@ -19,7 +19,6 @@ from tollbook.errors import (
     FencedError,
     KafkaUnavailableError,
     MicroBatchGivenUpError,
-    OffsetHoleError,
 )
 from tollbook.lake.expiry import checkpoint_is_due, expire
 from tollbook.lake.gaps import GAPS
@@ -38,7 +37,7 @@ from tollbook.stream.observe import MeterObserver, NobodyWatches
 from tollbook.stream.pace import COMMIT_SECONDS, Pace
 from tollbook.stream.ranges import plan_ranges
 from tollbook.stream.rate import BookLoader
-from tollbook.stream.read import close_consumers
+from tollbook.stream.read import close_consumers, take_holes
 from tollbook.stream.rejects import publish_rejects, published_commit
 from tollbook.stream.runner import MicroBatchRunner
 from tollbook.stream.topics import KafkaTopics, Place
@@ -48,7 +47,6 @@ _AWAY_SECONDS = 2.0
 _EXPIRY_SECONDS = 3_600.0
 _PATIENCE_SECONDS = 2.5
 """How long a stop waits for the commit under way before it gives it up."""
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,19 +231,16 @@ class _Meter:
         behind = sum(end - committed.get(place, beginnings[place]) for place, end in ends.items())
         taken = sum(each.next_offset - each.first_offset for each in ranges)
         before = self._manifest
-        try:
-            self._runner.run(ranges, before, beginnings, ids)
-        except OffsetHoleError as hole:
-            self._gaps.refuse_hole(hole, before, told, topics)
-            return behind, 0
+        self._runner.run(ranges, before, beginnings, ids)
         self._manifest = newest(self._lake)
-        self._gaps.refuse_standstill(before, self._manifest)
         seconds = time.monotonic() - begun
         self._pace.took(taken, seconds)
         if self._manifest is not None:
             self._observer.committed(self._manifest, seconds)
         publish_rejects(self._options.settings, self._cluster)
         self._report(replace(_progress(self._manifest, self._counts_before, behind), seconds=round(seconds, 3)))
+        self._gaps.refuse_holes(take_holes(), self._manifest, told, topics)
+        self._gaps.refuse_standstill(before, self._manifest)
         return behind, taken
 
     def _publish_live(self, *, at_once: bool = False) -> None:

@@ -35,6 +35,16 @@ class OffsetRange:
 
 
 @dataclass(frozen=True, slots=True)
+class OffsetHole:
+    """Offsets `[first_offset, next_offset)` that are absent in the middle of a log, as the book counts them."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkOrigin:
     """Where a batch came from, and what its offsets held besides records. Travels with every batch made from it.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from tollbook.errors import KafkaUnavailableError, OffsetGapError
+from tollbook.lake.manifest import newest
 from tollbook.lake.steps import listening
 from tollbook.settings import Settings
 from tollbook.stream.topics import KafkaTopics
@@ -195,6 +198,25 @@ def test_retention_during_a_read_is_a_gap_and_costs_the_other_partitions_nothing
     assert (case.total(0).records, case.total(1).records) == (5, 3)
     assert (case.total(1).next_offset, case.total(1).lost) == (5, 2)
     case.publish()
+
+
+def test_a_meter_that_follows_ends_with_the_command_to_run_when_its_topic_is_made_anew(new_case: NewCase) -> None:
+    """It runs unattended, so it must notice by itself, and its last words must be enough to act on."""
+    case = new_case()
+    case.send("a")
+    command = [sys.executable, "-m", "tollbook", "meter", "--follow", "--topic", case.topic]
+    command += ["--home", str(case.settings.home), "--bootstrap-servers", str(case.settings.bootstrap_servers)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    case.wait_for(lambda: process.poll() is not None or newest(case.settings.lake) is not None)
+    case.make_anew()
+    case.send("b", "c")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1, errors.decode()
+    assert f'tollbook gaps accept {case.topic} --reason "..."' in errors.decode()
+    assert "Traceback" not in errors.decode()
+    case.accept(case.topic)
+    case.meter()
+    assert (case.total().next_offset, case.total().records) == (3, 3)
 
 
 def test_a_topic_that_was_deleted_is_waited_for_and_not_made_by_asking(new_case: NewCase) -> None:
