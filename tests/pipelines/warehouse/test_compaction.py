@@ -5,18 +5,25 @@ Every call has 100 input tokens, 10 output tokens and 0.001 USD, unless a test s
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import polars as pl
 import pytest
+from deltalake import DeltaTable
 
-from tollbook.errors import GateFailedError
+from tollbook.errors import GateFailedError, UpkeepError
 from tollbook.lake.compaction import Compacted, compact
-from tollbook.lake.manifest import COMPACTION, newest
+from tollbook.lake.delta import clean_delta, committed_lake_commit, delta_path
+from tollbook.lake.manifest import COMPACTION, commits_after, newest
+from tollbook.lake.merge import _as
+from tollbook.lake.overview import lake_state
 from tollbook.lake.snapshot import load_snapshot
+from tollbook.lake.steps import listening
+from tollbook.lake.travel import files_in_force
 from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.prices import Price
@@ -29,12 +36,18 @@ if TYPE_CHECKING:
     from tests.pipelines.warehouse.conftest import LakeBuilder
 
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
+START = datetime(2026, 6, 1, 12, tzinfo=UTC)
+"""Commit N of a small lake is made N seconds after it."""
 CONFLICTS = "select event_date::varchar, kafka_offset, commit_number, accepted_kafka_offset from audit.fct_conflicts"
 
 
 def compacted(lake: LakeBuilder) -> Compacted:
     """Compact all commits there are."""
     return compact(lake.settings.lake, until=LATER, clock=lambda: LATER)
+
+
+class KilledError(Exception):
+    """Stands for the kill of the process at a step."""
 
 
 def usage_files(lake: LakeBuilder) -> dict[str, tuple[int, int | None, int | None]]:
@@ -171,3 +184,101 @@ def test_index_of_keys_takes_only_what_is_new_of_a_merged_file(lake: LakeBuilder
     manifest = newest(lake.settings.lake)
     assert manifest is not None
     assert (manifest.kind, manifest.totals["llm.usage"][0].usage_rows) == (COMPACTION, 3)
+
+
+def in_delta(lake: LakeBuilder) -> tuple[Any, ...]:
+    """Return rows, input tokens and list cost of the Delta table as Polars reads it."""
+    rows = pl.scan_delta(str(delta_path(lake.settings.lake)))
+    return rows.select(pl.len(), pl.col("input_tokens").sum(), pl.col("list_cost").sum()).collect().row(0)
+
+
+@pytest.mark.parametrize(
+    "step", ["file_written", "file_renamed", "compaction_written", "entry_written", "entry_linked", "compaction_made"]
+)
+@pytest.mark.parametrize("times", [1, 3])
+def test_killed_compaction_loses_nothing_and_is_ended_by_the_next(
+    lake: LakeBuilder, event: Any, step: str, times: int
+) -> None:
+    """Whatever it was doing, the lake holds each row once, no file is left over, and the Delta table follows."""
+    root = lake.settings.lake
+    for name in "abc":
+        lake.commit([event(name), event(f"{name}2", "2026-06-02"), event(f"{name}3", "2026-06-03")], rejects=1)
+    left = [times]
+
+    def kill(reached: str) -> None:
+        left[0] -= reached == step
+        if reached == step and left[0] == 0:
+            raise KilledError
+
+    with listening(kill), pytest.raises(KilledError):
+        compacted(lake)
+
+    snapshot = load_snapshot(root)
+    assert snapshot is not None
+    assert sum(file.entry.rows for file in snapshot.of("usage")) == 9
+    compacted(lake)
+    assert usage_files(lake) == {f"2026-06-0{day}": (3, 1, 3) for day in (1, 2, 3)}
+    state = lake_state(root, now=LATER)
+    assert state is not None
+    assert (state.unnamed_files, state.due_files, state.retired_files) == (0, 0, 21)
+    assert in_delta(lake) == (9, 900, Decimal("0.009"))
+    table = DeltaTable(delta_path(root))
+    assert committed_lake_commit(root) == max(
+        manifest.commit
+        for manifest in commits_after(root, 0)
+        if any(entry.table == "usage" for entry in manifest.files) and manifest.kind == COMPACTION
+    )
+    assert table.version() <= 3
+
+
+def test_delta_table_is_committed_once_and_follows_what_is_compacted_again(lake: LakeBuilder, event: Any) -> None:
+    """Polars reads the same rows, tokens and pico-USD; a file that was merged again leaves the table for another."""
+    root = lake.settings.lake
+    lake.commit([event("a"), event("b", list_cost=Decimal("0.000000000001"))])
+    compacted(lake)
+    assert in_delta(lake) == (2, 200, Decimal("0.001000000001"))
+    version = DeltaTable(delta_path(root)).version()
+    compacted(lake)
+    assert DeltaTable(delta_path(root)).version() == version
+    lake.commit([event("c"), event("d")])
+    assert in_delta(lake)[0] == 2
+
+    compacted(lake)
+
+    assert in_delta(lake) == (4, 400, Decimal("0.003000000001"))
+    assert DeltaTable(delta_path(root)).version() == version + 1
+    assert pl.read_delta(str(delta_path(root)), version=version).height == 2
+    (path,) = (file.entry.path for file in load_snapshot(root).of("usage"))  # type: ignore[union-attr]
+    # The table's file is the lake's own under a second name.
+    assert (root / path).stat().st_nlink == 2
+    assert clean_delta(root, keep_hours=0) == 1
+    assert in_delta(lake)[0] == 4
+
+
+def test_file_that_does_not_hold_what_it_was_made_of_is_not_committed(
+    lake: LakeBuilder, event: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of a library or a disk must not become the book: what was written is read again before it counts."""
+    for name in "abc":
+        lake.commit([event(name)])
+    monkeypatch.setattr("tollbook.lake.merge._as", lambda schema, batches: _as(schema, batches).slice(1))
+
+    with pytest.raises(UpkeepError, match=r"rows=3.*got Facts\(rows=2"):
+        compacted(lake)
+
+    manifest = newest(lake.settings.lake)
+    assert manifest is not None
+    assert manifest.commit == 3
+
+
+def test_only_hours_that_are_over_are_compacted(lake: LakeBuilder, event: Any) -> None:
+    """Files of the present hour are left: more come to them soon. Commits of this lake are a second apart."""
+    for name in "abcd":
+        lake.commit([event(name)])
+
+    done = compact(lake.settings.lake, until=START + timedelta(seconds=2), clock=lambda: LATER)
+
+    assert (done.closed_commit, done.files_before) == (2, 4)
+    past = files_in_force(lake.settings.lake, table="usage", as_of=START + timedelta(seconds=3))[1]
+    assert [file.commit for file in past] == [1, 2, 3]
+    assert compact(lake.settings.lake, until=LATER, clock=lambda: LATER, dry_run=True).files_before == 6
