@@ -30,6 +30,7 @@ def _progress(manifest: Manifest, rating: RatingEntry | None = None) -> Progress
         built_rating=0,
         build_number=1,
         project_digest="",
+        billing_calendar="",
         whole=True,
         remake=False,
     )
