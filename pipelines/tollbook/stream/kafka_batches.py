@@ -98,22 +98,23 @@ class _PartitionChunks(Fetcher.PartitionRecords):
         self, tp: Any, records: Any, _key_deserializer: Any, _value_deserializer: Any
     ) -> Iterator[RecordChunk]:
         last_batch = None
-        together: list[Any] = []
+        together: _Together | None = None
         batch = records.next_batch()
         while batch is not None:
             last_batch = batch
             if self.check_crcs and not batch.validate_crc():
                 raise CorruptRecordError(f"the batch of {tp} at offset {batch.base_offset} fails its CRC")
             kind = self._kind(batch)
-            if together and (kind != RECORDS or not _go_together(together, batch)):
+            joins = together is not None and kind == RECORDS and together.take(batch)
+            if together is not None and not joins:
                 yield from self._told(self._records(together))
-                together = []
+                together = None
             if kind == RECORDS:
-                together.append(batch)
+                together = together or _Together(batch)
             else:
                 yield from self._told(self._legacy(batch) if kind == _LEGACY else self._without_records(batch, kind))
             batch = records.next_batch()
-        if together:
+        if together is not None:
             yield from self._told(self._records(together))
         if last_batch is not None and last_batch.magic == 2:
             self.next_fetch_offset = last_batch.next_offset
@@ -166,11 +167,21 @@ class _PartitionChunks(Fetcher.PartitionRecords):
         return chunk
 
 
-def _go_together(batches: list[Any], batch: Any) -> bool:
-    """Return whether `batch` follows on others without a hole, and all are few and small."""
-    records = sum(each.records_count for each in batches) + batch.records_count
-    size = sum(each.size_in_bytes for each in batches) + batch.size_in_bytes
-    return bool(batch.base_offset == batches[-1].next_offset and records <= _TOGETHER and size <= _TOGETHER_BYTES)
+class _Together(list[Any]):
+    """Batches that follow on each other without a hole, few and small enough to be parsed at once."""
+
+    def __init__(self, batch: Any) -> None:
+        super().__init__([batch])
+        self._records, self._bytes = batch.records_count, batch.size_in_bytes
+
+    def take(self, batch: Any) -> bool:
+        """Add `batch`, unless it does not follow or would be too much; return whether it was added."""
+        records, size = self._records + batch.records_count, self._bytes + batch.size_in_bytes
+        if batch.base_offset != self[-1].next_offset or records > _TOGETHER or size > _TOGETHER_BYTES:
+            return False
+        self.append(batch)
+        self._records, self._bytes = records, size
+        return True
 
 
 def _parse(batches: list[DefaultRecordBatch], chunk: RecordChunk) -> None:
