@@ -19,7 +19,7 @@ STEPS = {
     "commit_made": "a commit of the meter is in the book",
     "compaction_written": "the files of a compaction are on disk, and none is named yet",
     "compaction_made": "a compaction is in the book, and the files it replaced are still there",
-    "marts_copied": "a copy of the marts lies beside the published versions",
+    "marts_copied": "a copy of the marts is on disk beside the published versions, under a temporary name",
     "pointer_swapped": "the pointer names the new version, the link still the old one",
     "published": "pointer and link name the new version",
 }

@@ -16,6 +16,7 @@ from tollbook.formats.decoder import Decoded, Headers, Rejected
 from tollbook.formats.registry import format_of_topic
 from tollbook.formats.rejected import meaningful_headers, rejected_batch
 from tollbook.formats.route import RecordRouter
+from tollbook.lake.steps import reached
 from tollbook.reference.dimensions import dimensions_of
 from tollbook.stream.flood import WatchChunk
 from tollbook.stream.ranges import ChunkOrigin
@@ -85,6 +86,7 @@ class _Decode(beam.DoFn):
         topic_format = self._formats.get(origin.topic) or format_of_topic(origin.topic)
         headers = _headers(element)
         decoded = self._router.decode(element.column("value"), topic_format, now=now, headers=headers)
+        reached("batch_decoded")
         self._watch(element, decoded)
         yield _with_outcome(origin, decoded).attach(with_place(decoded, element, now))
         if decoded.rejected:

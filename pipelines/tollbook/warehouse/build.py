@@ -27,7 +27,7 @@ from tollbook.warehouse.gaps import take_gaps
 from tollbook.warehouse.gate import judge
 from tollbook.warehouse.keys import index_keys
 from tollbook.warehouse.lineage import refuse_other_lake
-from tollbook.warehouse.lock import Tell, build_lock
+from tollbook.warehouse.lock import HeldLock, Tell, build_lock
 from tollbook.warehouse.measures import lake_files_table, measure_files
 from tollbook.warehouse.period_charges import charges_are_current
 from tollbook.warehouse.plan import Plan, make_plan, write_plan
@@ -107,7 +107,7 @@ def build(
     started = time.monotonic()
     folder = WarehouseFolder.of(settings)
     digest, calendar, now = project_digest(), billing_calendar(settings), clock()
-    with build_lock(folder, tell), recorded(settings, clock):
+    with build_lock(folder, tell) as lock, recorded(settings, clock):
         charges_current = charges_are_current(settings, now)
         with open_ledger(folder) as ledger:
             new_files = _take(settings, folder, ledger, tell)
@@ -125,7 +125,7 @@ def build(
         compared = _make_marts(folder, plan, digest, calendar, tell, now) if plan is not None else 0
         with open_ledger(folder) as ledger:
             progress = read_progress(ledger)
-        version = _publish(settings, progress, tell) if publish else None
+        version = _publish(settings, progress, tell, lock) if publish else None
     return BuildResult(
         built_commit=progress.built_commit,
         built_rating=progress.built_rating,
@@ -144,8 +144,8 @@ def publish_build(settings: Settings, *, tell: Tell = lambda _: None) -> Publica
     Raises:
         WarehouseStateError: There is no good build.
     """
-    with build_lock(WarehouseFolder.of(settings), tell):
-        return publish_marts(settings)
+    with build_lock(WarehouseFolder.of(settings), tell) as lock:
+        return publish_marts(settings, lock)
 
 
 def _take(settings: Settings, folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, tell: Tell) -> int:
@@ -274,11 +274,11 @@ def _make_marts(
     return compared
 
 
-def _publish(settings: Settings, progress: Progress, tell: Tell) -> str | None:
+def _publish(settings: Settings, progress: Progress, tell: Tell, lock: HeldLock) -> str | None:
     """Publish the last good build, unless it is published already; return the version."""
     if is_published(settings.serve, progress.build_number):
         return current_version(settings.serve)
-    publication = publish_marts(settings)
+    publication = publish_marts(settings, lock)
     version, commit = publication.version, publication.built_commit
     tell(Notice(f"published {version}", event="published", version=version, commit=commit))
     return publication.version

@@ -6,8 +6,9 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from tollbook.errors import MisuseError
+from tollbook.errors import MisuseError, WarehouseStateError
 from tollbook.logs import Notice
 from tollbook.warehouse.state import WarehouseFolder
 
@@ -15,9 +16,32 @@ Tell = Callable[[str], None]
 """Takes what happens, one sentence at a time, for people."""
 
 
+class HeldLock:
+    """The lock of the warehouse, as its holder sees it."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path, self._descriptor = path, descriptor
+
+    def refuse_if_lost(self) -> None:
+        """Refuse to go on when the lock is not this process's any more, as after its file was deleted by hand.
+
+        Raises:
+            WarehouseStateError: Another build may be at work, or may have been since.
+        """
+        try:
+            is_held = os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            is_held = False
+        if not is_held:
+            raise WarehouseStateError(
+                f"expected to hold {self._path} until the end of the build, but it was deleted or made anew meanwhile: "
+                "another build may have taken over, so this one ends and publishes nothing; build again"
+            )
+
+
 @contextmanager
-def build_lock(folder: WarehouseFolder, tell: Tell) -> Iterator[None]:
-    """Hold the warehouse for one build; a second one waits for the first, and says so.
+def build_lock(folder: WarehouseFolder, tell: Tell) -> Iterator[HeldLock]:
+    """Hold the warehouse for one build; a second one waits for the first, and says so. Yields the lock.
 
     The system releases the lock when the process dies, however it dies.
 
@@ -39,7 +63,7 @@ def build_lock(folder: WarehouseFolder, tell: Tell) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
-        yield
+        yield HeldLock(folder.lock, descriptor)
     finally:
         os.close(descriptor)
 

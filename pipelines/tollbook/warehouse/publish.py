@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,9 @@ from duckdb import DuckDBPyConnection
 
 from tollbook.errors import WarehouseStateError
 from tollbook.lake.log import sync_folder, write_synced
+from tollbook.lake.steps import reached
 from tollbook.settings import Settings
+from tollbook.warehouse.lock import HeldLock
 from tollbook.warehouse.project import descriptions
 from tollbook.warehouse.state import WarehouseFolder, open_ledger, open_marts, read_progress, stamped_build
 
@@ -49,13 +52,18 @@ class Publication:
         return asdict(self)
 
 
-def publish_marts(settings: Settings) -> Publication:
-    """Publish what the last good build made; return the version. The caller holds the build's lock.
+def publish_marts(settings: Settings, lock: HeldLock) -> Publication:
+    """Publish what the last good build made; return the version.
 
     A kill at any moment leaves the version before or this one, whole; publishing again makes the same version anew.
 
+    Args:
+        settings: Where the book lives.
+        lock: The lock of the warehouse. Who lost it swaps nothing, so readers never go back to an older version.
+
     Raises:
-        WarehouseStateError: There is no good build, or a later one changed the marts and did not end well.
+        WarehouseStateError: There is no good build, a later one changed the marts and did not end well, or the lock was
+            lost.
     """
     folder = WarehouseFolder.of(settings)
     settings.serve.mkdir(parents=True, exist_ok=True)
@@ -76,22 +84,34 @@ def publish_marts(settings: Settings) -> Publication:
     temporary = settings.serve / f"{_TEMPORARY_PREFIX}{version}"
     shutil.copyfile(folder.marts, temporary)
     _sync(temporary)
+    reached("marts_copied")
+    lock.refuse_if_lost()
     temporary.replace(settings.serve / version)
-    point_to(settings.serve, version)
+    point_to(settings.serve, version, before_each=lock.refuse_if_lost)
     _remove_old(settings.serve, keep=version)
     return Publication(version, number, commit, at)
 
 
-def point_to(serve: Path, version: str) -> None:
-    """Swap the pointer and the link to a version; each is whole at any moment."""
+def point_to(serve: Path, version: str, *, before_each: Callable[[], None] = lambda: None) -> None:
+    """Swap the pointer and the link to a version; each is whole at any moment.
+
+    Args:
+        serve: Folder of the published files.
+        version: Name of the file.
+        before_each: Called before either is swapped; what it raises leaves it as it was.
+    """
+    before_each()
     pointer = serve / f"{_TEMPORARY_PREFIX}{CURRENT}"
     write_synced(pointer, f"{version}\n".encode("ascii"))
     pointer.replace(serve / CURRENT)
+    reached("pointer_swapped")
+    before_each()
     link = serve / f"{_TEMPORARY_PREFIX}{PUBLISHED}"
     link.unlink(missing_ok=True)
     link.symlink_to(version)
     link.replace(serve / PUBLISHED)
     sync_folder(serve)
+    reached("published")
 
 
 def current_version(serve: Path) -> str | None:
