@@ -19,14 +19,18 @@ from tollbook.errors import (
     FencedError,
     KafkaUnavailableError,
     MicroBatchGivenUpError,
+    StoreUnavailableError,
 )
 from tollbook.lake.expiry import checkpoint_is_due, expire
 from tollbook.lake.gaps import GAPS
-from tollbook.lake.layout import expire_unparsed, sweep_orphans
+from tollbook.lake.layout import expire_unparsed, sweep_orphans, unparsed_is_expired
 from tollbook.lake.lock import writer_lock
 from tollbook.lake.log import sweep_temporaries
 from tollbook.lake.manifest import Manifest, newest
+from tollbook.lake.remote import connect, pull
+from tollbook.lake.store_sweep import expire_store_of_unparsed, sweep_store_of_meters
 from tollbook.lake.sweep import sweep_logged_tables
+from tollbook.lake.working_copy import remote_of
 from tollbook.logs import WARNING, Notice
 from tollbook.settings import MAX_COMMIT_RECORDS, Settings
 from tollbook.stream.decode import Clock, utc_now
@@ -92,7 +96,7 @@ class MeterOptions:
     formats: Mapping[str, str] = field(default_factory=dict)
     follow: bool = False
     max_commit_records: int = MAX_COMMIT_RECORDS
-    flood: FloodLimit = FloodLimit()
+    flood: FloodLimit = field(default_factory=FloodLimit)
     load_book: BookLoader | None = None
     clock: Clock = utc_now
 
@@ -117,6 +121,7 @@ def run_meter(
         KafkaUnavailableError: No broker answers.
         MisuseError: A topic does not exist.
         FencedError: Another meter took the lake over.
+        StoreUnavailableError: The lake's object store is away; the commits before stand.
         LakeWriteError: The disk is full or read-only; the commits before stand.
         RejectFloodError: More records are rejected than may be; the commits before stand.
         CorruptManifestError: Manifests of the lake are missing.
@@ -126,6 +131,7 @@ def run_meter(
     cluster = cluster_of(options.settings)
     with writer_lock(options.settings.lake):
         lake = options.settings.lake
+        connect(lake, options.settings.lake_url)
         sweep_temporaries(lake / GAPS)
         for path in (*sweep_orphans(lake), *sweep_logged_tables(lake)):
             tell(Notice(f"swept {path}, which a writer that died left behind", event="swept", path=str(path)))
@@ -154,10 +160,13 @@ class _Meter:
         self._manifest = newest(self._lake)
         self._epoch = self._manifest.epoch + 1 if self._manifest is not None else 1
         self._runner = MicroBatchRunner(options, cluster, self._epoch, self._is_out_of_patience)
+        if remote_of(self._lake) is not None:
+            self._take_over()
         self._gaps = GapWatch(self._lake, self._manifest, options.clock)
         self._pace = Pace(options.max_commit_records)
         self._live = LiveUsage(self._lake, options.settings.serve) if options.follow else None
         self._asked_to_stop_at: float | None = None
+        self._store_was_away = False
         self._counts_before = _counts(self._manifest)
         self._asked_at = options.clock()
         self._expired_at = float("-inf")
@@ -179,10 +188,12 @@ class _Meter:
                 what = "gave up the commit under way; what it had read is read again by the next run"
                 self._tell(Notice(what, event="given_up", level=WARNING))
                 break
-            except KafkaUnavailableError as away:
+            except (KafkaUnavailableError, StoreUnavailableError) as away:
                 if not self._options.follow:
                     raise
-                self._tell(Notice(f"{away.message}; trying again", event="kafka_away", level=WARNING))
+                self._store_was_away |= isinstance(away, StoreUnavailableError)
+                event = "store_away" if isinstance(away, StoreUnavailableError) else "kafka_away"
+                self._tell(Notice(f"{away.message}; trying again", event=event, level=WARNING))
                 close_consumers()
                 self._rest_until(begun + _AWAY_SECONDS)
                 continue
@@ -208,6 +219,11 @@ class _Meter:
     def _step(self, topics: KafkaTopics, ends: Mapping[Place, int]) -> tuple[int, int]:
         """Make one commit of what lies before `ends`; return how many offsets that was behind, and how many it took."""
         begun = time.monotonic()
+        if self._store_was_away:
+            # A commit whose answer was lost may be made yet: by another commit it was made before, or never is.
+            pull(self._lake)
+            self._take_over()
+            self._store_was_away = False
         self._keep_up()
         ids = topics.ids()
         beginnings = topics.beginnings(ends)
@@ -243,6 +259,12 @@ class _Meter:
         self._gaps.refuse_standstill(before, self._manifest)
         return behind, taken
 
+    def _take_over(self) -> None:
+        """Fence every other meter of a lake in an object store, and sweep what those put there in vain."""
+        self._manifest = self._runner.take_over()
+        for path in sweep_store_of_meters(self._lake):
+            self._tell(Notice(f"swept {path}, which a writer that died left behind", event="swept", path=path))
+
     def _publish_live(self, *, at_once: bool = False) -> None:
         if self._live is not None and self._manifest is not None:
             self._live.publish(self._manifest.commit, now=self._options.clock(), at_once=at_once)
@@ -260,6 +282,7 @@ class _Meter:
         now = self._options.clock()
         if time.monotonic() - self._expired_at > _EXPIRY_SECONDS:
             expire_unparsed(self._lake, now=now)
+            expire_store_of_unparsed(self._lake, lambda date: unparsed_is_expired(date, now=now))
             self._expired_at = time.monotonic()
         if self._manifest is not None and checkpoint_is_due(self._lake, self._manifest.commit):
             expire(self._lake, now=now, needed_from=published_commit(self._lake) + 1)
