@@ -14,7 +14,7 @@ from tollbook.broker import Broker, BrokerStatus
 from tollbook.broker.connect import admin
 from tollbook.broker.topics import definition
 from tollbook.connection.security import PREFIX
-from tollbook.settings import BOOTSTRAP_VARIABLE, HOME_VARIABLE, LOG_FORMAT_VARIABLE, Settings
+from tollbook.settings import BOOTSTRAP_VARIABLE, HOME_VARIABLE, LAKE_VARIABLE, LOG_FORMAT_VARIABLE, Settings
 
 # On a shared machine time says nothing about a property; and a suite that fails must fail again when it is run again.
 hypothesis.settings.register_profile(
@@ -30,6 +30,7 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(BOOTSTRAP_VARIABLE, raising=False)
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
+    monkeypatch.delenv(LAKE_VARIABLE, raising=False)
     monkeypatch.delenv(LOG_FORMAT_VARIABLE, raising=False)
 
 

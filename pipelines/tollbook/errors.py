@@ -221,3 +221,7 @@ class QueryError(MisuseError):
 
 class LakeWriteError(TollbookError):
     """A file of the lake could not be written: disk full, read-only folder, no permission."""
+
+
+class StoreUnavailableError(LakeWriteError):
+    """The object store of a lake does not answer, or refuses."""

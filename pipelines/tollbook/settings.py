@@ -11,6 +11,7 @@ from tollbook.errors import MisuseError
 
 HOME_VARIABLE = "TOLLBOOK_HOME"
 BOOTSTRAP_VARIABLE = "TOLLBOOK_BOOTSTRAP_SERVERS"
+LAKE_VARIABLE = "TOLLBOOK_LAKE"
 LOG_FORMAT_VARIABLE = "TOLLBOOK_LOG_FORMAT"
 LOG_FORMATS = ("text", "json")
 DEFAULT_HOME = "tollbook-data"
@@ -27,11 +28,14 @@ class Settings:
         home: Folder that holds everything written at run time, absolute.
         bootstrap_servers: Kafka servers as `host:port,...`; None means the embedded broker of `home`.
         kafka_security: How to connect to those servers. The embedded broker is on loopback and reached plainly.
+        lake_url: Object store that holds the lake, of which `lake` is then the working copy; None means the one that
+            the home was bound to, or the folder itself.
     """
 
     home: Path
     bootstrap_servers: str | None = None
     kafka_security: KafkaSecurity = PLAIN_CONNECTION
+    lake_url: str | None = None
 
     def __post_init__(self) -> None:
         if self.home.exists() and not self.home.is_dir():
@@ -60,11 +64,16 @@ class Settings:
         """
         chosen = home or Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
         servers = bootstrap_servers or os.environ.get(BOOTSTRAP_VARIABLE) or None
-        return cls(home=chosen.expanduser().absolute(), bootstrap_servers=servers, kafka_security=kafka_security_told())
+        return cls(
+            home=chosen.expanduser().absolute(),
+            bootstrap_servers=servers,
+            kafka_security=kafka_security_told(),
+            lake_url=os.environ.get(LAKE_VARIABLE) or None,
+        )
 
     @property
     def lake(self) -> Path:
-        """Folder of the Parquet lake."""
+        """Folder of the Parquet lake, or of the working copy of one in an object store."""
         return self.home / "lake"
 
     @property

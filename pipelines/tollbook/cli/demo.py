@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -33,7 +34,8 @@ def demo(
     from tollbook.demo.interrupts import leave_at_once
 
     try:
-        _demo(events, seed, Settings.load(home=home))
+        # Simulated usage never goes into a lake of real usage.
+        _demo(events, seed, replace(Settings.load(home=home), lake_url=None))
     except KeyboardInterrupt:
         progress("tollbook: interrupted")
         leave_at_once()

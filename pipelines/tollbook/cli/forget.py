@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tollbook.cli.options import Home, Json, LogFormat, print_json, print_table, progress, telling
+from tollbook.cli.options import Home, Json, LogFormat, connected, print_json, print_table, progress, telling
 from tollbook.errors import MisuseError
 from tollbook.settings import Settings
 
@@ -49,7 +49,7 @@ def forget(
     person = Person(principal)
     if not reason.strip() or person.pattern().search(reason.encode()):
         raise MisuseError("expected a reason that does not name the person, such as the number of the request")
-    settings = Settings.load(home=home)
+    settings = connected(Settings.load(home=home))
     if not settings.lake.is_dir():
         raise MisuseError(f"expected a lake at {settings.lake}, found none: is this the home?")
     with telling(log_format) as tell, build_lock(WarehouseFolder.of(settings), tell):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tollbook.cli.options import BootstrapServers, Home, Json, print_json, print_table, progress
+from tollbook.cli.options import BootstrapServers, Home, Json, connected, print_json, print_table, progress
 from tollbook.errors import MisuseError
 from tollbook.settings import Settings
 
@@ -32,7 +32,7 @@ def list_gaps(*, home: Home = None, as_json: Json = False) -> None:
     from tollbook.lake.gaps import OPEN, load_gaps
     from tollbook.lake.manifest import newest
 
-    settings = Settings.load(home=home)
+    settings = connected(Settings.load(home=home))
     if not settings.lake.is_dir():
         raise MisuseError(
             f"expected a lake at {settings.lake}, found none: is this the home? `tollbook meter` makes one"
@@ -98,7 +98,7 @@ def accept(
         from tollbook.stream.gap_acceptance import accept_gaps
 
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    settings = Settings.load(home=home, bootstrap_servers=bootstrap_servers)
+    settings = connected(Settings.load(home=home, bootstrap_servers=bootstrap_servers))
     done = accept_gaps(settings, places or None, author=author or _user(), reason=reason)
     if as_json:
         print_json({"commit": done.commit, "gaps": [_plain(each) for each in done.gaps]})

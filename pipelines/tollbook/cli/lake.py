@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tollbook.cli.options import Home, Json, LogFormat, print_json, print_table, telling
+from tollbook.cli.options import Home, Json, LogFormat, connected, print_json, print_table, telling
 from tollbook.errors import MisuseError
 from tollbook.settings import Settings
 
@@ -117,10 +117,11 @@ def files(
 ) -> None:
     """List the Parquet files that are in force at a commit, one a line, to be read by any engine.
 
-    Each path leads to an event date in its folder's name. A commit can be read as long as `lake status` says; one whose
-    files were erased since cannot, and the error says so.
+    Each path leads to an event date in its folder's name; of a lake in an object store they are URLs. A commit can be
+    read as long as `lake status` says; one whose files were erased since cannot, and the error says so.
     """
     from tollbook.lake.layout import DATE_KEY
+    from tollbook.lake.remote import located
     from tollbook.lake.travel import files_in_force
 
     if table not in DATE_KEY:
@@ -133,7 +134,7 @@ def files(
     if as_json:
         rows = [
             {
-                "path": str(settings.lake / file.entry.path),
+                "path": located(settings.lake, file.entry.path),
                 "rows": file.entry.rows,
                 "bytes": file.entry.bytes,
                 "event_date": file.entry.event_date,
@@ -152,7 +153,7 @@ def files(
         )
         return
     for file in found:
-        typer.echo(settings.lake / file.entry.path)
+        typer.echo(located(settings.lake, file.entry.path))
 
 
 def _expire(settings: Settings, retention: Retention | None = None) -> dict[str, int]:
@@ -178,7 +179,7 @@ def _print(facts: dict[str, Any], what: str, *, as_json: bool) -> None:
 
 
 def _with_a_lake(home: Path | None) -> Settings:
-    settings = Settings.load(home=home)
+    settings = connected(Settings.load(home=home))
     if not settings.lake.is_dir():
         raise MisuseError(
             f"expected a lake at {settings.lake}, found none: is this the home? `tollbook meter` makes one"

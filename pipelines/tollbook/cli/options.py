@@ -13,7 +13,7 @@ import typer
 
 from tollbook.errors import TollbookError
 from tollbook.logs import WARNING, JsonLog, Notice, Tell, error_notice, fault_notice, libraries_telling
-from tollbook.settings import chosen_log_format
+from tollbook.settings import Settings, chosen_log_format
 
 EXIT_INTERRUPTED = 130
 
@@ -43,6 +43,19 @@ LogFormat = Annotated[
         show_default=False,
     ),
 ]
+
+
+def connected(settings: Settings) -> Settings:
+    """Return the settings of a book whose lake is at hand: one in an object store is bound, and what is new pulled.
+
+    Raises:
+        MisuseError: The home holds another lake than the settings name.
+        StoreUnavailableError: The store is away or refuses.
+    """
+    from tollbook.lake.remote import connect
+
+    connect(settings.lake, settings.lake_url)
+    return settings
 
 
 def progress(message: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tollbook.cli.options import Home, Json, print_json, print_table, progress
+from tollbook.cli.options import Home, Json, connected, print_json, print_table, progress
 from tollbook.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def show(
     from tollbook.rating.explain import book_prices_in_force, instant
     from tollbook.rating.provenance import knowledge, with_authors
 
-    moment, known_at, settings = instant(at), instant(as_of), Settings.load(home=home)
+    moment, known_at, settings = instant(at), instant(as_of), connected(Settings.load(home=home))
     book = PriceBook.load(settings, None if as_of is None else known_at)
     answered = None if as_of is None else knowledge(settings, known_at)
     found = book_prices_in_force(book, model, moment, provider=provider, service_tier=tier)
@@ -107,7 +107,7 @@ def check(
     from tollbook.rating.check_files import check_files
     from tollbook.warehouse.check_book import check_book_in_force
 
-    settings, now = Settings.load(home=home), datetime.now(UTC)
+    settings, now = connected(Settings.load(home=home)), datetime.now(UTC)
     if files:
         results = check_files(files, mapping, settings, now=now, check_days=check_days)
     else:
@@ -143,7 +143,7 @@ def load(
     from tollbook.rating.sources.loading import load_overlay
     from tollbook.rating.stored_prices import rerate_notice
 
-    settings = Settings.load(home=home)
+    settings = connected(Settings.load(home=home))
     loaded = load_overlay(file, settings.price_overlays, installed_catalogue(), now=datetime.now(UTC))
     for notice in loaded.notices:
         progress(notice)
@@ -162,7 +162,7 @@ def versions(*, home: Home = None, as_json: Json = False) -> None:
     from tollbook.rating.store import versions as recorded_versions
 
     rows = []
-    for entry in recorded_versions(Settings.load(home=home).lake):
+    for entry in recorded_versions(connected(Settings.load(home=home)).lake):
         counts = [None if (file := entry.file(role)) is None else file.prices for role in (LIST_PRICES, CONTRACTED)]
         rows.append((entry.number, f"{entry.recorded_at:%Y-%m-%dT%H:%M:%SZ}", entry.version, *counts))
     headings = ("number", "since", "catalogue_version", "list_prices", "contracted_prices")
@@ -189,7 +189,7 @@ def history(
     """
     from tollbook.rating.history import HEADINGS, as_row, model_history
 
-    told = model_history(Settings.load(home=home).lake, model, provider=provider)
+    told = model_history(connected(Settings.load(home=home)).lake, model, provider=provider)
     if as_json:
         print_json(told)
     elif told:
@@ -228,7 +228,7 @@ def rerate(
     from tollbook.rating.rerate import rerate as rerate_events
 
     done = rerate_events(
-        Settings.load(home=home),
+        connected(Settings.load(home=home)),
         first_date=event_date(first_date),
         end_date=event_date(end_date),
         choice=Choice(provider=provider, model=model),

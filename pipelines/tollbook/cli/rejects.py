@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tollbook.cli.options import BootstrapServers, Home, Json, print_table, progress
+from tollbook.cli.options import BootstrapServers, Home, Json, connected, print_table, progress
 from tollbook.errors import MisuseError
 from tollbook.settings import Settings
 
@@ -70,7 +70,7 @@ def list_rejects(
     wanted = _filter(
         ids, reason, topic, partition, from_offset, to_offset, read_as, source, reporter, since, until, state
     )
-    found = find_rejects(Settings.load(home=home).lake, wanted, limit=limit)
+    found = find_rejects(connected(Settings.load(home=home)).lake, wanted, limit=limit)
     more = found.matched - len(found.rejects)
     if as_json:
         counts = [plain(each) for each in found.counts]
@@ -122,7 +122,7 @@ def show(
     """Show one reject: why, where it stood, and its value as it is kept."""
     from tollbook.deadletters.shown import as_document, as_lines, whole_reject
 
-    reject, row = whole_reject(Settings.load(home=home).lake, reject_id)
+    reject, row = whole_reject(connected(Settings.load(home=home)).lake, reject_id)
     if as_json:
         _print_json(as_document(reject, row))
     else:
@@ -184,7 +184,7 @@ def replay(
     )
     # What Kafka does is said by the error that ends the command; its client's own log would say it five times.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    settings = Settings.load(home=home, bootstrap_servers=bootstrap_servers)
+    settings = connected(Settings.load(home=home, bootstrap_servers=bootstrap_servers))
     result = replay_rejects(settings, options, tell=progress)
     _tell_replay(result, dry_run=dry_run, as_json=as_json)
     if result.refused:
@@ -218,7 +218,7 @@ def dismiss(
     wanted = _filter(
         ids, reason, topic, partition, from_offset, to_offset, read_as, source, reporter, since, until, "open"
     )
-    count = dismiss_rejects(Settings.load(home=home).lake, wanted, note=note, now=datetime.now(UTC))
+    count = dismiss_rejects(connected(Settings.load(home=home)).lake, wanted, note=note, now=datetime.now(UTC))
     if as_json:
         _print_json({"dismissed": count})
     else:

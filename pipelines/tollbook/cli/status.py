@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from tollbook.cli.options import BootstrapServers, Home, Json, print_json, print_table
+from tollbook.cli.options import BootstrapServers, Home, Json, connected, print_json, print_table
 from tollbook.settings import Settings
 
 
@@ -28,7 +28,7 @@ def status(*, home: Home = None, bootstrap_servers: BootstrapServers = None, as_
 
     # What Kafka's client would log is said in the status.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    seen = book_status(Settings.load(home=home, bootstrap_servers=bootstrap_servers), now=datetime.now(UTC))
+    seen = book_status(connected(Settings.load(home=home, bootstrap_servers=bootstrap_servers)), now=datetime.now(UTC))
     found = findings(seen)
     if as_json:
         told = [

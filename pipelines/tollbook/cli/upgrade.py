@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tollbook.cli.options import Home, Json, print_json, print_table, progress
+from tollbook.cli.options import Home, Json, connected, print_json, print_table, progress
 from tollbook.settings import Settings
 
 
@@ -31,7 +31,7 @@ def upgrade(
     """
     from tollbook.lake.upgrade import upgrade as upgrade_lake
 
-    done = upgrade_lake(Settings.load(home=home).lake, now=datetime.now(UTC), dry_run=dry_run)
+    done = upgrade_lake(connected(Settings.load(home=home)).lake, now=datetime.now(UTC), dry_run=dry_run)
     if as_json:
         print_json(done.as_dict())
     elif done.is_whole:

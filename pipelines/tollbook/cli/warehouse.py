@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tollbook.cli.options import Home, Json, LogFormat, print_json, print_table, progress, telling
+from tollbook.cli.options import Home, Json, LogFormat, connected, print_json, print_table, progress, telling
 from tollbook.errors import MisuseError
 from tollbook.logs import Notice
 from tollbook.settings import Settings
@@ -37,7 +37,7 @@ def build(
     from tollbook.warehouse.build import build as build_warehouse
 
     with telling(log_format) as tell:
-        settings = Settings.load(home=home)
+        settings = connected(Settings.load(home=home))
         if not settings.lake.is_dir():
             raise MisuseError(
                 f"expected a lake at {settings.lake}, found none: is this the home? `tollbook meter` makes one"
@@ -68,7 +68,7 @@ def status(*, home: Home = None, as_json: Json = False) -> None:
     """Show what the lake, the marts and readers hold; exit 1 unless readers see all of it, balanced."""
     from tollbook.warehouse.status import warehouse_status
 
-    found = warehouse_status(Settings.load(home=home))
+    found = warehouse_status(connected(Settings.load(home=home)))
     if as_json:
         print_json(found.as_dict())
     else:

@@ -20,6 +20,7 @@ from tollbook.formats.registry import FORMATS, format_of_topic
 from tollbook.formats.rejected import REJECTED_VERSION, REPLAY_HEADER
 from tollbook.lake.layout import REJECTS, UNPARSED
 from tollbook.lake.manifest import FileEntry
+from tollbook.lake.remote import local_paths
 from tollbook.lake.snapshot import load_snapshot
 
 _ATTEMPTS: Final = 3
@@ -219,7 +220,7 @@ _TOLD: Final = """
 
 
 def _paths(lake: Path, table: str, wanted: RejectFilter) -> list[str]:
-    return [str(lake / entry.path) for entry in files_in_force(lake, table) if wanted.may_hold(entry)]
+    return local_paths(lake, (entry.path for entry in files_in_force(lake, table) if wanted.may_hold(entry)))
 
 
 def expect_lake(lake: Path) -> None:

@@ -19,15 +19,27 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from tollbook.errors import CommitConflictError, CorruptManifestError
+from tollbook.errors import CommitConflictError, CorruptManifestError, LakeLockedError
 from tollbook.lake.delta import sync_delta
 from tollbook.lake.layout import USAGE, USAGE_MINUTE, data_path, is_upkeep_file, sweep_orphans, upkeep_name
 from tollbook.lake.lock import upkeep_lock
 from tollbook.lake.log import sync_folders
-from tollbook.lake.manifest import COMPACTION, FileEntry, commit, newest, newest_commit, next_commit
-from tollbook.lake.merge import MERGED_TABLES, merger
+from tollbook.lake.manifest import (
+    COMPACTION,
+    ERASURE,
+    FileEntry,
+    commit,
+    newest,
+    newest_commit,
+    next_commit,
+    read_commit,
+)
+from tollbook.lake.merge import MERGED_TABLES, USAGE_VERSION, merger
+from tollbook.lake.remote import fetch, pull
 from tollbook.lake.snapshot import LiveFile, Snapshot, commit_at, load_snapshot
 from tollbook.lake.steps import reached
+from tollbook.lake.store_sweep import sweep_store_of_upkeep
+from tollbook.lake.working_copy import remote_of
 
 CLOSED_AFTER: Final = timedelta(hours=1)
 """How long ago a commit must be made for its files to be compacted: an hour that is over gets no more files."""
@@ -115,19 +127,22 @@ def compact(
         should_stop: Asked between dates; what was committed stays.
 
     Raises:
-        LakeLockedError: Other upkeep is at work.
+        LakeLockedError: Other upkeep is at work, on this machine or, by an object store, on another.
         UpkeepError: A new file does not hold what those before held; nothing of its date was committed.
         CorruptManifestError: Manifests or files that they name are missing.
         LakeWriteError: The disk is full or read-only; nothing of that date was committed.
     """
+    pull(lake)
     if dry_run:
         return _planned(load_snapshot(lake), commit_at(lake, until), built_commit)
     with upkeep_lock(lake):
-        for path in sweep_orphans(lake, of_upkeep=True):
+        swept = sweep_orphans(lake, of_upkeep=True)
+        for path in (*swept, *sweep_store_of_upkeep(lake, clock=clock, writer=_writer())):
             tell(f"swept {path}, which upkeep that died left behind")
         sync_delta(lake)  # what a kill after a commit left to do
         snapshot, closed = load_snapshot(lake), commit_at(lake, until)
         groups = plan(snapshot, closed_commit=closed, built_commit=built_commit)
+        planned_on = snapshot.manifest.commit if snapshot is not None else 0
         done: list[tuple[Group, FileEntry]] = []
         commits = 0
         for date, members in groupby(groups, lambda group: group.date):
@@ -136,7 +151,9 @@ def compact(
             chosen = list(members)
             entries = _merge(lake, chosen)
             replaced = [file for each in chosen for file in each.files]
-            number = replace_files(lake, kind=COMPACTION, replaced=replaced, files=entries, clock=clock)
+            number = planned_on = replace_files(
+                lake, kind=COMPACTION, replaced=replaced, files=entries, clock=clock, planned_on=planned_on
+            )
             reached("compaction_made")
             sync_delta(lake)
             commits += 1
@@ -157,7 +174,8 @@ def plan(snapshot: Snapshot | None, *, closed_commit: int, built_commit: int = 0
     groups: dict[tuple[Any, ...], list[LiveFile]] = defaultdict(list)
     for file in snapshot.files if snapshot is not None else ():
         entry = file.entry
-        if entry.table in MERGED_TABLES and file.commit <= closed_commit:
+        is_known = entry.table != USAGE or entry.schema_version <= USAGE_VERSION
+        if entry.table in MERGED_TABLES and is_known and file.commit <= closed_commit:
             key: tuple[Any, ...] = (entry.event_date, entry.table, entry.topic, entry.partition)
             if entry.table == USAGE_MINUTE:
                 key = (*key, file.newest_rows <= built_commit)
@@ -182,22 +200,40 @@ def replace_files(
     replaced: Sequence[LiveFile],
     files: Sequence[FileEntry],
     clock: Callable[[], datetime],
+    planned_on: int,
     reason: str = "",
 ) -> int:
     """Commit files in the place of others and return the commit's number; the caller holds the lock of upkeep.
 
+    Args:
+        lake: Folder of the lake.
+        kind: Kind of the commit.
+        replaced: Files in force that are replaced.
+        files: Those that take their place.
+        clock: The present.
+        planned_on: Commit at which the replaced files were in force. Upkeep made since then was another machine's,
+            which no lock keeps apart from this one: it may have replaced the same files.
+        reason: Why.
+
     Raises:
+        LakeLockedError: Other upkeep committed since `planned_on`; nothing was committed.
         CorruptManifestError: The lake has no commits.
         LakeWriteError: The disk is full or read-only; nothing was committed.
     """
-    writer = f"{socket.gethostname()}:{os.getpid()}"
     removed = [file.entry.path for file in replaced]
     while True:
         before = newest(lake)
         if before is None:
             raise CorruptManifestError(f"expected a lake with commits at {lake}, found none")
+        for number in range(planned_on + 1, before.commit + 1) if remote_of(lake) is not None else ():
+            if (other := read_commit(lake, number)).kind in {COMPACTION, ERASURE}:
+                raise LakeLockedError(
+                    f"expected to be the only one to compact or erase in {lake}, but commit {number} of {other.writer} "
+                    "did so meanwhile: nothing was committed; run it again"
+                )
+        planned_on = before.commit
         manifest = next_commit(
-            before, kind=kind, writer=writer, now=clock(), files=list(files), removed=removed, reason=reason
+            before, kind=kind, writer=_writer(), now=clock(), files=list(files), removed=removed, reason=reason
         )
         try:
             commit(lake, manifest)
@@ -222,7 +258,12 @@ def _due(table: str, files: list[LiveFile]) -> list[LiveFile]:
     return chosen if len(chosen) > 1 or table == USAGE else []
 
 
+def _writer() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
 def _merge(lake: Path, groups: Sequence[Group]) -> list[FileEntry]:
+    fetch(lake, {file.entry.path: file.entry.bytes for group in groups for file in group.files})
     base = newest_commit(lake)
     entries = []
     with merger(lake) as merging:

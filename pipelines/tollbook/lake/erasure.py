@@ -31,7 +31,9 @@ from tollbook.lake.log import sync_folders
 from tollbook.lake.manifest import ERASURE, FileEntry, newest_commit
 from tollbook.lake.merge import Merger, merger, write_rows
 from tollbook.lake.person import Person
+from tollbook.lake.remote import delete_files, fetch, held_files, pull
 from tollbook.lake.snapshot import LiveFile, Snapshot, load_snapshot
+from tollbook.lake.store_sweep import sweep_store_of_meters, sweep_store_of_upkeep
 
 _ROUNDS: Final = 5
 """How often files are looked at anew, since a meter may commit calls of the person meanwhile."""
@@ -99,20 +101,28 @@ def erase(
         CorruptManifestError: Manifests or files that they name are missing.
         LakeWriteError: The disk is full or read-only.
     """
+    pull(lake)
     if dry_run:
         found = _search(lake, load_snapshot(lake), person)
         return _outcome(Erased(dry_run=True), found)
     with upkeep_lock(lake, wait=True):
-        _sweep(lake)
+        _sweep(lake, clock)
         done = Erased()
         for _ in range(_ROUNDS):
-            found = _search(lake, load_snapshot(lake), person)
-            if not found.files:
+            snapshot = load_snapshot(lake)
+            found = _search(lake, snapshot, person)
+            if snapshot is None or not found.files:
                 break
             _outcome(done, found)
             entries = _write_anew(lake, found.files, person)
             done.lake_commit = replace_files(
-                lake, kind=ERASURE, replaced=found.files, files=entries, clock=clock, reason=reason
+                lake,
+                kind=ERASURE,
+                replaced=found.files,
+                files=entries,
+                clock=clock,
+                planned_on=snapshot.manifest.commit,
+                reason=reason,
             )
             tell(f"commit {done.lake_commit}: {len(found.files)} files are made anew")
         deleted = _held_by_the_past(lake, person)
@@ -127,8 +137,7 @@ def erase(
                 reject_rows=done.reject_rows + done.unparsed_rows,
                 deleted=deleted,
             )
-        for path in deleted:
-            (lake / path).unlink(missing_ok=True)
+        delete_files(lake, deleted)
         done.deleted_files = len(deleted)
         sync_delta(lake)
         clean_delta(lake, keep_hours=0)
@@ -143,11 +152,13 @@ def _outcome(done: Erased, found: _Found) -> Erased:
     return done
 
 
-def _sweep(lake: Path) -> None:
+def _sweep(lake: Path, clock: Callable[[], datetime]) -> None:
     """Delete what writers that died left behind: no commit names it, so nothing else would find the person there."""
     sweep_orphans(lake, of_upkeep=True)
+    sweep_store_of_upkeep(lake, clock=clock, writer="erasure")
     with suppress(LakeLockedError), writer_lock(lake):
         sweep_orphans(lake)
+    sweep_store_of_meters(lake)
 
 
 def _search(lake: Path, snapshot: Snapshot | None, person: Person) -> _Found:
@@ -155,6 +166,7 @@ def _search(lake: Path, snapshot: Snapshot | None, person: Person) -> _Found:
     if snapshot is None:
         return found
     by_path = {file.entry.path: file for file in snapshot.files if file.entry.table in {USAGE, REJECTS, UNPARSED}}
+    fetch(lake, {path: file.entry.bytes for path, file in by_path.items()})
     present = [path for path, file in by_path.items() if file.entry.table != UNPARSED or (lake / path).exists()]
     found.rows = _rows_naming(lake, present, person)
     found.files = [by_path[path] for path in found.rows]
@@ -164,7 +176,8 @@ def _search(lake: Path, snapshot: Snapshot | None, person: Person) -> _Found:
 def _held_by_the_past(lake: Path, person: Person) -> list[str]:
     """Return the replaced files that still lie there and name the person."""
     snapshot = load_snapshot(lake)
-    retired = [file.path for file in snapshot.retired if (lake / file.path).exists()] if snapshot is not None else []
+    retired = list(held_files(lake, [file.path for file in snapshot.retired])) if snapshot is not None else []
+    fetch(lake, dict.fromkeys(retired))
     return sorted(_rows_naming(lake, retired, person))
 
 

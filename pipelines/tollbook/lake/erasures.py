@@ -17,6 +17,7 @@ import msgspec
 
 from tollbook.errors import CorruptManifestError
 from tollbook.lake.log import append, entries_after, entry_path, newest_number, sync_folder, write_synced
+from tollbook.lake.remote import agreed
 
 _KEY = "key"
 _KEY_BYTES = 32
@@ -100,7 +101,7 @@ def digest_of(lake: Path, principal: str) -> str:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{_KEY}.tmp")
-        write_synced(temporary, secrets.token_bytes(_KEY_BYTES))
+        write_synced(temporary, agreed(lake, f"{path.parent.name}/{_KEY}", secrets.token_bytes(_KEY_BYTES)))
         temporary.chmod(0o600)
         temporary.replace(path)
         sync_folder(path.parent)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tollbook.lake.log import entry_numbers, sync_folder
 from tollbook.lake.manifest import COMMITS, manifest_path, newest_commit, oldest_commit, read_commit
+from tollbook.lake.remote import delete_files, held_files
 from tollbook.lake.snapshot import checkpoint_numbers, checkpoint_path, load_snapshot, read_checkpoint, write_checkpoint
 
 
@@ -93,8 +94,7 @@ def _expire_manifests(lake: Path, last_kept: datetime, commits: int, needed_from
             end = number
             break
     deleted = sorted(each for each in entry_numbers(lake / COMMITS) if each <= end)
-    for number in deleted:
-        manifest_path(lake, number).unlink()
+    delete_files(lake, [manifest_path(lake, number).relative_to(lake).as_posix() for number in deleted])
     if deleted:
         sync_folder(lake / COMMITS)
     return len(deleted)
@@ -112,7 +112,7 @@ def _expire_checkpoints(lake: Path, now: datetime, kept: Retention) -> int:
         is_recent = at > now - kept.every_commit  # manifests will yet be deleted up to it
         too_close = not is_recent and last_time is not None and at - last_time < kept.checkpoint_every
         if number != needed and (too_old or too_close):
-            checkpoint_path(lake, number).unlink()
+            delete_files(lake, [checkpoint_path(lake, number).relative_to(lake).as_posix()])
             deleted += 1
         else:
             last_time = at
@@ -127,14 +127,11 @@ def _expire_files(lake: Path, last_kept: datetime) -> tuple[int, int]:
     if snapshot is None:
         return 0, 0
     oldest = min((*checkpoint_numbers(lake), *entry_numbers(lake / COMMITS)))
-    files = size = 0
-    for file in snapshot.retired:
-        if file.erased or (file.removed_at < last_kept and file.removed_by <= oldest):
-            path = lake / file.path
-            try:
-                size += path.stat().st_size
-                path.unlink()
-            except FileNotFoundError:
-                continue  # deleted by a run that was killed before it could say so
-            files += 1
-    return files, size
+    gone = [
+        file.path
+        for file in snapshot.retired
+        if file.erased or (file.removed_at < last_kept and file.removed_by <= oldest)
+    ]
+    held = held_files(lake, gone)  # a run that was killed may have deleted some
+    delete_files(lake, list(held))
+    return len(held), sum(held.values())

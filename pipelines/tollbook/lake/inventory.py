@@ -18,6 +18,7 @@ from tollbook.errors import CorruptManifestError
 from tollbook.lake.layout import UNPARSED, unparsed_is_expired
 from tollbook.lake.log import entries_after, entry_numbers, has_begun
 from tollbook.lake.manifest import COMMITS, newest_commit
+from tollbook.lake.remote import held_files
 from tollbook.lake.snapshot import CHECKPOINTS, Snapshot, checkpoint_numbers, load_snapshot
 from tollbook.lake.sweep import LOGGED_TABLES
 
@@ -91,7 +92,8 @@ def take_inventory(lake: Path, *, now: datetime) -> Inventory:
     _refuse_lost_manifests(lake)
     snapshot = load_snapshot(lake)
     named = [*_of_commits(snapshot, now), *_of_logs(lake)]
-    damages = [damage for each in named if (damage := _damage(lake, each)) is not None]
+    held = held_files(lake, (each.path for each in named))
+    damages = [damage for each in named if (damage := _damage(each, held.get(each.path))) is not None]
     return Inventory(
         snapshot,
         files=len(named),
@@ -138,9 +140,5 @@ def _of_logs(lake: Path) -> Iterator[_Named]:
         yield from files.values()
 
 
-def _damage(lake: Path, named: _Named) -> Damage | None:
-    try:
-        found = (lake / named.path).stat().st_size
-    except FileNotFoundError:
-        return Damage(named.path, named.named_by, named.told_bytes, None)
+def _damage(named: _Named, found: int | None) -> Damage | None:
     return None if found == named.told_bytes else Damage(named.path, named.named_by, named.told_bytes, found)

@@ -63,6 +63,12 @@ def is_upkeep_file(path: str) -> bool:
     return _UPKEEP.search(path) is not None
 
 
+def epoch_of(path: str, *, otherwise: int) -> int:
+    """Return the epoch of the meter that wrote the file of this name; `otherwise` where it does not tell."""
+    told = _EPOCH.search(path)
+    return int(told[1]) if told is not None else otherwise
+
+
 def unnamed_files(lake: Path, named: Iterable[str]) -> list[str]:
     """Return the data files, temporary ones too, that are not among `named`: on their way, or left behind."""
     known = set(named)

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from tollbook.errors import CommitConflictError, CorruptManifestError, LakeLockedError, LakeWriteError, MisuseError
+from tollbook.lake.remote import publish_entry, publish_files
 from tollbook.lake.steps import reached
 
 _DIGITS = 20
@@ -76,10 +77,12 @@ def append(folder: Path, number: int, content: bytes) -> Path:
     """Make `content` entry `number` of the log in `folder`, or fail without a trace.
 
     The bytes are on disk under a temporary name before the link, and the folder is synced after it, so that a power
-    cut leaves either no entry or a whole one. Appending again what is already there, byte for byte, is no error.
+    cut leaves either no entry or a whole one. Appending again what is already there, byte for byte, is no error. Where
+    the lake is in an object store, that decides, and the folder follows.
 
     Raises:
         CommitConflictError: The number is taken by other bytes.
+        StoreUnavailableError: The object store is away, and whether there is an entry is not known.
         LakeWriteError: The disk is full or read-only; there is no entry.
     """
     path = entry_path(folder, number)
@@ -88,6 +91,7 @@ def append(folder: Path, number: int, content: bytes) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         write_synced(temporary, content)
         reached("entry_written")
+        publish_entry(path, content)
         os.link(temporary, path)
     except FileExistsError:
         if path.read_bytes() != content:
@@ -179,10 +183,23 @@ def write_synced(path: Path, content: bytes) -> None:
 
 
 def sync_folders(files: Iterable[str], root: Path) -> None:
-    """Wait until the names of `files`, paths below `root`, are on disk, and those of their folders up to `root`."""
-    folders = {root / parent for file in files for parent in PurePosixPath(file).parents}
+    """Wait until `files` are where a power cut cannot take them, before an entry names them.
+
+    Their names are on disk, and those of their folders up to `root`; where the lake is in an object store, the files
+    are in it.
+
+    Args:
+        files: Paths below `root`, whose bytes are on disk.
+        root: Folder of the lake.
+
+    Raises:
+        StoreUnavailableError: The object store is away.
+    """
+    each = list(files)
+    folders = {root / parent for file in each for parent in PurePosixPath(file).parents}
     for folder in sorted(folders, reverse=True):
         sync_folder(folder)
+    publish_files(each, root)
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,6 +13,7 @@ from tollbook.lake.delta import committed_lake_commit
 from tollbook.lake.layout import DATE_KEY, is_upkeep_file, unnamed_files
 from tollbook.lake.log import entry_numbers
 from tollbook.lake.manifest import COMMITS, oldest_commit
+from tollbook.lake.remote import held_files
 from tollbook.lake.snapshot import LiveFile, Snapshot, checkpoint_numbers, commit_at, committed_at, load_snapshot
 
 SMALL_BYTES: Final = 8 * 1024 * 1024
@@ -59,7 +60,7 @@ class LakeState:
             that died, which the next one sweeps.
         due_files: Files that a compaction now would make anew.
         due_bytes: Their size. Unit: Bytes.
-        delta_commit: Commit that the Delta table stands for, None where there is none.
+        delta_commit: Newest commit that changed the Delta table, None where there is none.
     """
 
     commit: int
@@ -96,7 +97,7 @@ def lake_state(lake: Path, *, now: datetime, built_commit: int = 0) -> LakeState
     snapshot = load_snapshot(lake)
     if snapshot is None:
         return None
-    retired = [size for file in snapshot.retired if (size := _size(lake / file.path)) is not None]
+    retired = held_files(lake, (file.path for file in snapshot.retired))
     due = plan(snapshot, closed_commit=commit_at(lake, now - CLOSED_AFTER), built_commit=built_commit)
     oldest = min((*checkpoint_numbers(lake), oldest_commit(lake)))
     return LakeState(
@@ -109,7 +110,7 @@ def lake_state(lake: Path, *, now: datetime, built_commit: int = 0) -> LakeState
         oldest_at=committed_at(lake, oldest),
         tables=tuple(_table(name, snapshot.of(name)) for name in DATE_KEY),
         retired_files=len(retired),
-        retired_bytes=sum(retired),
+        retired_bytes=sum(retired.values()),
         unnamed_files=len(unnamed_files(lake, _named(snapshot))),
         due_files=sum(len(group.files) for group in due),
         due_bytes=sum(group.bytes for group in due),
@@ -132,10 +133,3 @@ def _table(name: str, files: Iterable[LiveFile]) -> TableState:
 def _named(snapshot: Snapshot) -> Iterable[str]:
     yield from (file.entry.path for file in snapshot.files)
     yield from (file.path for file in snapshot.retired)
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None

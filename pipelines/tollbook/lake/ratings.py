@@ -16,6 +16,7 @@ import msgspec
 
 from tollbook.errors import CorruptManifestError
 from tollbook.lake.log import append, entries_after, entry_path, newest_number
+from tollbook.lake.remote import machine_suffix
 
 RATINGS = "ratings"
 CLOSED_RATINGS = "ratings/closed"
@@ -117,9 +118,9 @@ def ratings_log(lake: Path) -> Path:
     return lake / RATINGS / "commits"
 
 
-def rating_path(table: str, event_date: str, sequence: int) -> str:
-    """Return the path of a rating file below the lake's folder."""
-    return f"{table}/event_date={event_date}/rerate-{sequence:020d}.parquet"
+def rating_path(lake: Path, table: str, event_date: str, sequence: int) -> str:
+    """Return the path of a new rating file below the lake's folder."""
+    return f"{table}/event_date={event_date}/rerate-{sequence:020d}{machine_suffix(lake)}.parquet"
 
 
 def newest_rating(lake: Path) -> int:

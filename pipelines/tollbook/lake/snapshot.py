@@ -31,6 +31,7 @@ from tollbook.lake.manifest import (
     read_commit,
     refuse_newer_format,
 )
+from tollbook.lake.remote import held_files
 
 CHECKPOINTS = "checkpoints"
 
@@ -143,7 +144,8 @@ def write_checkpoint(lake: Path) -> int:
         return 0
     number = snapshot.manifest.commit
     if not checkpoint_path(lake, number).exists():
-        retired = [file for file in snapshot.retired if (lake / file.path).exists()]
+        held = held_files(lake, [file.path for file in snapshot.retired])
+        retired = [file for file in snapshot.retired if file.path in held]
         checkpoint = Checkpoint(
             format_version=FORMAT_VERSION, manifest=snapshot.manifest, files=list(snapshot.files), retired=retired
         )

@@ -10,11 +10,12 @@ import msgspec
 
 from tollbook.errors import CorruptManifestError, LakeLockedError
 from tollbook.lake.log import entries_after, has_begun, log_lock, newest_number, sweep_temporaries
+from tollbook.lake.store_sweep import sweep_store_log
 
 LOGGED_TABLES = ("ratings", "charges", "reference/prices")
 """Folders below the lake whose data count when an entry of their own log, in `commits/`, names them."""
 
-_NUMBERED = re.compile(r"-(\d{20})\.parquet$")
+_NUMBERED = re.compile(r"-(\d{20})(-[0-9a-f]+)?\.parquet$")
 
 
 class _File(msgspec.Struct):
@@ -71,7 +72,8 @@ def sweep_log(lake: Path, table: str) -> list[str]:
             )
     for path in orphans:
         path.unlink()
-    return [path.relative_to(lake).as_posix() for path in (*orphans, *sweep_temporaries(log))]
+    swept = [path.relative_to(lake).as_posix() for path in (*orphans, *sweep_temporaries(log))]
+    return swept + [path for path in sweep_store_log(lake, table, newest) if path not in swept]
 
 
 def _data_files(folder: Path) -> Iterator[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tollbook.errors import ExpiredCommitError
 from tollbook.lake.erasures import erasures
 from tollbook.lake.layout import UNPARSED
+from tollbook.lake.remote import held_files
 from tollbook.lake.snapshot import LiveFile, Snapshot, commit_at, load_snapshot
 
 
@@ -33,7 +34,8 @@ def files_in_force(
     if snapshot is None:
         return None, []
     files = snapshot.of(table)
-    absent = {file.entry.path for file in files if table != UNPARSED and not (lake / file.entry.path).exists()}
+    named = [file.entry.path for file in files] if table != UNPARSED else []
+    absent = set(named) - held_files(lake, named).keys()
     if absent:
         raise ExpiredCommitError(_why(lake, snapshot.manifest.commit, absent))
     return snapshot, files

@@ -16,8 +16,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from tollbook.errors import LakeLockedError, MisuseError
-from tollbook.lake.log import log_lock, sync_folder
+from tollbook.lake.log import log_lock, sync_folders
 from tollbook.lake.ratings import RATINGS, RatingCorrection, RatingEntry, append_rating, ratings_log
+from tollbook.lake.remote import connect
 from tollbook.lake.sweep import sweep_log
 from tollbook.rating.book import PriceBook
 from tollbook.rating.closed import ClosedPeriods, NothingClosed, post_corrections, post_last_corrections
@@ -160,6 +161,7 @@ def rerate(
     """
     if first_date >= end_date:
         raise MisuseError(f"expected a first date before the end, got {first_date} and {end_date}")
+    connect(settings.lake, settings.lake_url)
     if not settings.lake.is_dir():
         raise MisuseError(f"expected a lake at {settings.lake}, found none: is this the home?")
     with ExitStack() as stack:
@@ -189,8 +191,7 @@ def rerate(
                 files=run.files,
                 corrections=corrections,
             )
-            for folder in sorted({(settings.lake / file.path).parent for file in run.files}):
-                sync_folder(folder)
+            sync_folders((file.path for file in run.files), settings.lake)
             append_rating(settings.lake, entry)
             post_corrections(settings.lake, entry, billing_calendar(settings))
     models = sorted(run.by_model.groups.items(), key=lambda pair: tuple(str(part) for part in pair[0]))

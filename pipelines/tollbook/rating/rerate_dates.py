@@ -26,6 +26,7 @@ from tollbook.lake.ratings import (
     rating_path,
     ratings_after,
 )
+from tollbook.lake.remote import local_paths
 from tollbook.lake.snapshot import load_snapshot
 from tollbook.rating.closed import ClosedPeriods
 from tollbook.rating.differences import Difference, Differences
@@ -46,25 +47,25 @@ class StoredDates:
         newest_commit: Newest commit; later ones are not looked at.
         sequence: Number of the next rating.
         usage: Event date to its usage files, by topic, partition and offset.
-        ratings: Event date to the rating files laid over it, and those of its corrections.
+        ratings: Event date to the paths of the rating files laid over it, and those of its corrections.
     """
 
     root: Path
     newest_commit: int
     sequence: int
     usage: Mapping[date, list[FileEntry]]
-    ratings: Mapping[date, list[Path]]
+    ratings: Mapping[date, list[str]]
 
     @classmethod
     def of(cls, root: Path, first_date: date, end_date: date) -> StoredDates:
         """Return the files of dates from the first up to the end."""
         last = 0
         usage: defaultdict[date, list[FileEntry]] = defaultdict(list)
-        ratings: defaultdict[date, list[Path]] = defaultdict(list)
+        ratings: defaultdict[date, list[str]] = defaultdict(list)
         for entry in ratings_after(root, 0):
             last = entry.sequence
             for rated in entry.files:
-                ratings[date.fromisoformat(rated.event_date)].append(root / rated.path)
+                ratings[date.fromisoformat(rated.event_date)].append(rated.path)
         snapshot = load_snapshot(root)
         for live in snapshot.of(USAGE) if snapshot is not None else ():
             event_date = date.fromisoformat(live.entry.event_date)
@@ -77,7 +78,7 @@ class StoredDates:
 
     def stretches(self, event_date: date) -> Iterator[Stretch]:
         """Yield the usage of a date in stretches of one partition that fit memory, with the ratings over it."""
-        ratings = tuple(self.ratings.get(event_date, ()))
+        ratings = tuple(map(Path, local_paths(self.root, self.ratings.get(event_date, ()))))
         for (topic, partition), members in groupby(self.usage[event_date], lambda file: (file.topic, file.partition)):
             files = list(members)
             while files:
@@ -89,7 +90,7 @@ class StoredDates:
                 beyonds = [beyond for _, beyond in bounds if beyond is not None]
                 known = topic is not None and partition is not None and len(firsts) == len(beyonds) == len(chosen)
                 yield Stretch(
-                    usage=tuple(self.root / file.path for file in chosen),
+                    usage=tuple(map(Path, local_paths(self.root, (file.path for file in chosen)))),
                     ratings=ratings,
                     place=(str(topic), int(partition or 0), min(firsts), max(beyonds)) if known else None,
                 )
@@ -128,7 +129,7 @@ class RerateRun:
         period = self.closed.closed_period(event_date)
         charged = None if period is None else self.closed.charged_tellings(event_date)
         table = RATINGS if period is None else CLOSED_RATINGS
-        path = rating_path(table, event_date.isoformat(), self.stored.sequence)
+        path = rating_path(self.stored.root, table, event_date.isoformat(), self.stored.sequence)
         whole = Difference()
         with ExitStack() as stack:
             writer: pq.ParquetWriter | None = None

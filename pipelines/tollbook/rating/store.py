@@ -18,7 +18,8 @@ import msgspec
 import pyarrow as pa
 
 from tollbook.errors import CorruptManifestError
-from tollbook.lake.log import append, entries_after, log_lock, newest_number, read_entry, sync_folder, write_synced
+from tollbook.lake.log import append, entries_after, log_lock, newest_number, read_entry, sync_folders, write_synced
+from tollbook.lake.remote import fetch
 from tollbook.lake.sweep import sweep_log
 from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
@@ -182,6 +183,7 @@ def file_content(lake: Path, file: CatalogueFile) -> bytes:
     Raises:
         CorruptManifestError: The file is missing or is not what was recorded.
     """
+    fetch(lake, {file.path: file.bytes})
     try:
         content = (lake / file.path).read_bytes()
     except FileNotFoundError as absent:
@@ -268,7 +270,7 @@ def _keep(lake: Path, role: str, catalogue: Catalogue) -> CatalogueFile:
         temporary = path.with_name(f"{path.name}.tmp")
         write_synced(temporary, content)
         temporary.rename(path)
-        sync_folder(path.parent)
+    sync_folders([path.relative_to(lake).as_posix()], lake)
     return CatalogueFile(
         role=role,
         version=catalogue.version,

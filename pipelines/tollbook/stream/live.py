@@ -22,6 +22,7 @@ from tollbook.lake.layout import USAGE_MINUTE
 from tollbook.lake.live_file import built_commit, live_path
 from tollbook.lake.log import sync_folder
 from tollbook.lake.manifest import METER, commits_after
+from tollbook.lake.remote import local_paths
 from tollbook.lake.snapshot import LiveFile, load_snapshot
 from tollbook.stream.aggregate import KEYS, SUMS, fold
 
@@ -87,11 +88,9 @@ class LiveUsage:
             if manifest.commit > commit:
                 break
             if manifest.kind == METER:
-                batches += [
-                    _minutes(pq.read_table(self._lake / entry.path, partitioning=None))
-                    for entry in manifest.files
-                    if entry.table == USAGE_MINUTE
-                ]
+                added = (entry.path for entry in manifest.files if entry.table == USAGE_MINUTE)
+                paths = local_paths(self._lake, added)
+                batches += [_minutes(pq.read_table(path, partitioning=None)) for path in paths]
         self._since_build, self._commit = fold(batches) if len(batches) > 1 else batches[0], commit
 
     def _forget(self, recent: datetime) -> None:
@@ -108,7 +107,7 @@ class LiveUsage:
             self._since_build = fold([self._since_build.set_column(place, "event_minute", coarse)])
 
     def _sum(self, files: Iterable[LiveFile]) -> pa.RecordBatch:
-        paths = [str(self._lake / file.entry.path) for file in files]
+        paths = local_paths(self._lake, (file.entry.path for file in files))
         if not paths:
             return _no_minutes()
         with duckdb.connect(config={"threads": 1}) as connection:

@@ -19,7 +19,8 @@ from tollbook.connection.cluster import KafkaCluster
 from tollbook.errors import KafkaUnavailableError
 from tollbook.lake.layout import REJECTS
 from tollbook.lake.log import write_synced
-from tollbook.lake.manifest import METER, commits_after, newest_commit
+from tollbook.lake.manifest import METER, commits_after, newest_commit, oldest_commit
+from tollbook.lake.remote import fetch, share
 from tollbook.settings import Settings
 
 REJECTS_TOPIC = "llm.usage.rejects"
@@ -39,7 +40,8 @@ def publish_rejects(settings: Settings, cluster: KafkaCluster) -> int:
         KafkaUnavailableError: The broker did not take them.
     """
     lake = settings.lake
-    done = published_commit(lake)
+    # Manifests expire only when their rejects are published, by whichever machine met them.
+    done = max(published_commit(lake), oldest_commit(lake) - 1)
     last = newest_commit(lake)
     if done == last:
         return 0
@@ -51,12 +53,16 @@ def publish_rejects(settings: Settings, cluster: KafkaCluster) -> int:
                 continue  # upkeep makes files anew of rejects that were published when they came
             for entry in manifest.files:
                 path = lake / entry.path
+                if entry.table == REJECTS:
+                    fetch(lake, {entry.path: entry.bytes})
                 if entry.table == REJECTS and path.exists():  # an erasure may have made it anew since
                     if producer is None:
                         ensure_topics(settings, [REJECTS_TOPIC])
                         producer = stack.enter_context(_producer(cluster))
                     count += _publish_file(producer, path)
     _mark_published(lake, last)
+    if count:
+        share(lake, _MARK)
     return count
 
 

@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from tollbook.lake.layout import USAGE
+from tollbook.lake.remote import fetch
 from tollbook.lake.snapshot import load_snapshot
 from tollbook.stream.call_memory import CallMemory
 from tollbook.stream.repeats import READ, count_calls
@@ -27,14 +28,17 @@ def remember_lately(lake: Path, memory: CallMemory, *, tellings: int = REMEMBERE
     """
     snapshot = load_snapshot(lake)
     chosen: dict[str, int] = {}
+    sizes: dict[str, int | None] = {}
     rows = 0
     for file in sorted(snapshot.of(USAGE) if snapshot is not None else [], key=lambda each: -each.newest_rows):
         if rows >= tellings or len(chosen) >= _MOST_FILES:
             break
         chosen[str(lake / file.entry.path)] = file.newest_rows
+        sizes[file.entry.path] = file.entry.bytes
         rows += file.entry.rows
     if not chosen:
         return 0
+    fetch(lake, sizes)
     commits = pa.table({"filename": list(chosen), "commit_number": list(chosen.values())})
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.execute("set TimeZone = 'UTC'")

@@ -22,6 +22,7 @@ from tollbook.stream.micro_batch import MicroBatch, PreparedPipeline, plan_micro
 from tollbook.stream.ranges import OffsetRange
 from tollbook.stream.remember import remember_lately
 from tollbook.stream.repeats import forget_memory
+from tollbook.stream.takeover import take_over
 
 if TYPE_CHECKING:
     from tollbook.stream.meter import MeterOptions
@@ -44,8 +45,31 @@ class MicroBatchRunner:
         self._remembers = False
         self._rejects = RejectWatch(options.flood, committed_shares(self._lake, options.flood.over_records))
         watch_rejects(str(self._lake), self._rejects)
+        self._has_taken_over = False
         self._pipeline: PreparedPipeline | None = None
         self._prepared_for: tuple[int, str] | None = None
+
+    def take_over(self) -> Manifest:
+        """Make an empty commit of an epoch that no other meter has, and go on under it; return the commit.
+
+        A lock does not reach another machine. After this commit no meter of an epoch before can commit, this one
+        included, and no other writes files of the same names.
+
+        Raises:
+            FencedError: Another meter took over from this one since it did so itself.
+            StoreUnavailableError: The lake's object store is away.
+        """
+        taken = take_over(
+            self._lake,
+            owner=self._owner,
+            writer=self._writer,
+            reference_version=owners_of(self._options.settings.owners).version,
+            clock=self._options.clock,
+            held_epoch=self._epoch if self._has_taken_over else None,
+        )
+        self._epoch, self._has_taken_over = taken.epoch, True
+        self._pipeline = self._prepared_for = None
+        return taken
 
     def run(
         self,

@@ -16,6 +16,7 @@ import duckdb
 
 from tollbook.errors import BuildFailedError
 from tollbook.lake.ratings import newest_rating, ratings_after
+from tollbook.lake.remote import connect
 from tollbook.lake.snapshot import load_snapshot
 from tollbook.logs import Notice
 from tollbook.rating.periods.calendar import BillingCalendar
@@ -107,6 +108,7 @@ def build(
     started = time.monotonic()
     folder = WarehouseFolder.of(settings)
     digest, calendar, now = project_digest(), billing_calendar(settings), clock()
+    connect(settings.lake, settings.lake_url)
     with build_lock(folder, tell) as lock, recorded(settings, clock):
         charges_current = charges_are_current(settings, now)
         with open_ledger(folder) as ledger:

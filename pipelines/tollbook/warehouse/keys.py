@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from tollbook.lake.merge import USAGE_VERSION
+from tollbook.lake.remote import local_paths
 from tollbook.warehouse.shapes import contract_file
 from tollbook.warehouse.state import WarehouseFolder, open_database
 
@@ -60,7 +61,7 @@ def index_keys(folder: WarehouseFolder, ledger: duckdb.DuckDBPyConnection, lake:
             """,
             [indexed, taken_commit],
         ).to_arrow_table()
-        paths = [str(lake / path) for path in pending["path"].to_pylist()]
+        paths = local_paths(lake, pending["path"].to_pylist())
         index.register("pending", pending.set_column(0, "path", pa.array(paths, pa.string())))
         index.execute("begin")
         if not indexed:

@@ -22,6 +22,7 @@ from tollbook.contracts import contract
 from tollbook.lake.layout import REJECTS, USAGE, USAGE_MINUTE
 from tollbook.lake.manifest import FileEntry
 from tollbook.lake.ratings import RATINGS, RatingFile
+from tollbook.lake.remote import fetch
 from tollbook.lake.snapshot import LiveFile
 from tollbook.warehouse.book import LAKE_FILES, pico_to_usd
 from tollbook.warehouse.state import WarehouseFolder, limits
@@ -87,11 +88,9 @@ def measure_files(folder: WarehouseFolder, lake: Path, live_files: Iterable[Live
 
     Rows are looked at only when every file is whole; otherwise the gate refuses them anyway.
     """
-    files = [
-        FileMeasures(live.newest_rows, live.entry, lake / live.entry.path)
-        for live in live_files
-        if live.entry.table in RECORD_OF
-    ]
+    taken = [live for live in live_files if live.entry.table in RECORD_OF]
+    fetch(lake, {live.entry.path: live.entry.bytes for live in taken})
+    files = [FileMeasures(live.newest_rows, live.entry, lake / live.entry.path) for live in taken]
     measure_footers(files)
     if all(each.is_whole for each in files):
         for query, chosen in _queries(files):

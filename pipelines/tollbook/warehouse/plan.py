@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tollbook.lake.merge import USAGE_VERSION
+from tollbook.lake.remote import fetch
 from tollbook.rating.periods.calendar import BillingCalendar, BillingPeriod
 from tollbook.warehouse.book import Progress
 from tollbook.warehouse.keys import CrossDates, find_cross_dates
@@ -159,6 +160,7 @@ def _files_of(
         """
     ).fetchall()
     ledger.unregister("wanted")
+    fetch(lake, {path: None for _, _, path in rows})
     return [_file(role, version, commit, lake / path) for version, commit, path in rows]
 
 
@@ -191,6 +193,7 @@ def _rating_files(
         """
     ).fetchall()
     ledger.unregister("wanted")
+    fetch(lake, {path: None for _, _, path in rows})
     for version, sequence, path in rows:
         yield _file("ratings", version, sequence, lake / path)
 

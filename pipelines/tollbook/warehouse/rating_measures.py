@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from tollbook.lake.ratings import RATINGS, RatingEntry, RatingFile
+from tollbook.lake.remote import fetch, local_paths
 from tollbook.warehouse.book import RATING_FILES, pico_to_usd
 from tollbook.warehouse.measures import FileMeasures, keep_measures, measure_footers
 from tollbook.warehouse.shapes import contract_file
@@ -29,6 +30,7 @@ def measure_ratings(
         lake: Folder of the lake.
         entry: The entry; all before it must have been taken, and all commits that it looked at.
     """
+    fetch(lake, {each.path: each.bytes for each in entry.files if each.table == RATINGS})
     files = [FileMeasures(entry.sequence, each, lake / each.path) for each in entry.files if each.table == RATINGS]
     measure_footers(files)
     if all(file.is_whole for file in files):
@@ -85,7 +87,7 @@ def _measure_rows(
 
 
 def _paths(ledger: duckdb.DuckDBPyConnection, lake: Path, query: str, day: date) -> list[str]:
-    return [str(lake / path) for (path,) in ledger.execute(f"{query} order by path", [day]).fetchall()]
+    return local_paths(lake, (path for (path,) in ledger.execute(f"{query} order by path", [day]).fetchall()))
 
 
 def _difference(cost: str) -> str:

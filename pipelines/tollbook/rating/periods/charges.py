@@ -26,8 +26,9 @@ import pyarrow.parquet as pq
 
 from tollbook.contracts import contract
 from tollbook.errors import CorruptManifestError
-from tollbook.lake.log import append, log_lock, newest_number, read_entry, sweep_temporaries
+from tollbook.lake.log import append, log_lock, newest_number, read_entry, sweep_temporaries, sync_folders
 from tollbook.lake.parquet import write_parquet
+from tollbook.lake.remote import fetch, machine_suffix
 
 CHARGES: Final = "charges"
 _EVERY: Final = 64
@@ -190,11 +191,12 @@ def write_charges(lake: Path, table: pa.Table, *, scopes: Iterable[Scope] = ()) 
             return 0
         number = newest_number(folder) + 1
         rows = [{**row, "charge_sequence": number} for rows in changed.values() for row in rows]
-        path = f"{CHARGES}/charges-{number:020d}.parquet"
+        path = f"{CHARGES}/charges-{number:020d}{machine_suffix(lake)}.parquet"
         files = []
         if rows:
             size = write_parquet(lake, path, pa.Table.from_pylist(rows, schema=charge_schema()))
             files.append(_File(path=path, rows=len(rows), bytes=size))
+            sync_folders([path], lake)
         told = [_told(scope, number, rows) for scope, rows in changed.items()]
         known |= {each.scope: each for each in told}
         full = sorted(known.values(), key=_order) if number % _EVERY == 0 else None
@@ -250,6 +252,7 @@ def _file_rows(lake: Path, number: int) -> list[Row]:
     rows: list[Row] = []
     for file in entry.files:
         try:
+            fetch(lake, {file.path: file.bytes})
             rows += pq.read_table(lake / file.path).to_pylist()
         except (OSError, pa.ArrowInvalid) as broken:
             raise CorruptManifestError(f"expected charges at {lake / file.path}, got: {broken}") from broken
