@@ -42,7 +42,7 @@ class DeltaCommit:
 
     Attributes:
         version: Version of the table, None where there is none.
-        lake_commit: Commit of the lake that it stands for.
+        lake_commit: Newest commit of the lake when it was looked at.
         added: Files that came to it.
         removed: Files that left it.
     """
@@ -97,7 +97,7 @@ def clean_delta(lake: Path, *, keep_hours: int = KEEP_HOURS) -> int:
 
 
 def committed_lake_commit(lake: Path) -> int | None:
-    """Return the commit of the lake that the Delta table stands for, None where there is no table."""
+    """Return the newest commit of the lake that changed the Delta table, None where there is no table."""
     table = _open(lake)
     return table.transaction_version(APPLICATION) if table is not None else None
 

@@ -79,8 +79,9 @@ def _in_database(path: Path, name: str, person: Person) -> Iterator[Trace]:
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.execute(f"attach {_literal(str(path))} as looked (read_only)")
         rows = connection.execute(
-            "select schema_name, table_name, column_name, data_type from duckdb_columns() "
-            "where database_name = 'looked' and not internal order by all"
+            "select columns.schema_name, columns.table_name, column_name, data_type from duckdb_columns() as columns "
+            "semi join duckdb_tables() as tables on columns.table_oid = tables.table_oid "
+            "and columns.database_oid = tables.database_oid where columns.database_name = 'looked' order by all"
         ).fetchall()
         tables: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for schema, table, column, kind in rows:
