@@ -10,6 +10,7 @@ import duckdb
 
 from tollbook.lake.manifest import newest_commit
 from tollbook.lake.ratings import newest_rating
+from tollbook.rating.periods.calendar import UTC_CALENDAR
 from tollbook.reference.billing_calendar import billing_calendar
 from tollbook.settings import Settings
 from tollbook.warehouse.lock import unless_building
@@ -33,6 +34,8 @@ class WarehouseStatus:
         current: Whether readers see everything that the lake holds, by the billing calendar in use.
         balanced: Whether every hand-over of the published book gives out what it took in; None for no book.
         building: Process id of the build at work, None when there is none.
+        billing_calendar: Version of the billing calendar in use.
+        published_calendar: Version of the one that the published book goes by; None for no book.
     """
 
     lake_commit: int
@@ -46,6 +49,8 @@ class WarehouseStatus:
     current: bool
     balanced: bool | None
     building: str | None
+    billing_calendar: str = UTC_CALENDAR.version
+    published_calendar: str | None = None
 
     @property
     def is_well(self) -> bool:
@@ -73,13 +78,16 @@ def warehouse_status(settings: Settings) -> WarehouseStatus:
             built = _built(folder)
     version, calendar = current_version(settings.serve), billing_calendar(settings).version
     if version is None:
-        return WarehouseStatus(lake_commit, lake_rating, *built, None, None, None, None, False, None, building)
+        return WarehouseStatus(
+            lake_commit, lake_rating, *built, None, None, None, None, False, None, building, calendar
+        )
     with duckdb.connect((settings.serve / PUBLISHED).resolve(), read_only=True) as published:
         published.execute("set TimeZone = 'UTC'")
         answer = published.execute("from audit.publication")
         stamp = dict(zip((column[0] for column in answer.description), answer.fetchall()[0], strict=True))
-        # A file from before ratings holds none.
+        # A file from before ratings holds none, and one from before billing calendars goes by UTC.
         commit, rating = stamp["built_commit"], stamp.get("built_rating", 0)
+        published_calendar = stamp.get("billing_calendar", UTC_CALENDAR.version)
         ((differences,),) = published.execute(
             "select count(*) from audit.fct_ledger_balance where difference <> 0"
         ).fetchall()
@@ -92,9 +100,11 @@ def warehouse_status(settings: Settings) -> WarehouseStatus:
         published_commit=commit,
         published_rating=rating,
         built_at=stamp["built_at"],
-        current=(commit, rating, stamp.get("billing_calendar", calendar)) == (lake_commit, lake_rating, calendar),
+        current=(commit, rating, published_calendar) == (lake_commit, lake_rating, calendar),
         balanced=differences == 0,
         building=building,
+        billing_calendar=calendar,
+        published_calendar=published_calendar,
     )
 
 

@@ -143,7 +143,10 @@ def test_totals_are_equal_in_any_zone_and_another_zone_makes_every_date_anew(zon
     for zone, expected in february.items():
         if zone != "UTC":
             use_zone(zoned, zone)
-            assert not warehouse_status(zoned.settings).current
+            status = warehouse_status(zoned.settings)
+            assert not status.current
+            assert status.billing_calendar.startswith(zone)
+            assert status.published_calendar != status.billing_calendar
             told: list[str] = []
             assert build(zoned.settings, tell=told.append).full_refresh
             assert any("the billing calendar was" in line and f"now is {zone}" in line for line in told)
