@@ -1,10 +1,10 @@
 """Compaction: the many small files of hours that are over become few, sorted and well-compressed ones.
 
 Usage becomes a file for each partition and event date, rejects one for each partition and ingest date, minutes one for
-each event date. The new files are written and held against the old ones; then one commit names the new and replaces the
-old, so a reader sees the one or the other. What was replaced stays until nobody can ask for a commit that has it
-(`tollbook.lake.expiry`). A meter may commit meanwhile: what a compaction replaces is in force until then, as only the
-holder of the lock of upkeep replaces anything.
+each event date; of very many rows several. The new files are written and held against the old ones; then one commit
+names the new and replaces the old, so a reader sees the one or the other. What was replaced stays until nobody can ask
+for a commit that has it (`tollbook.lake.expiry`). A meter may commit meanwhile: what a compaction replaces is in force
+until then, as only the holder of the lock of upkeep replaces anything.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tollbook.lake.manifest import (
     next_commit,
     read_commit,
 )
-from tollbook.lake.merge import MERGED_TABLES, USAGE_VERSION, merger
+from tollbook.lake.merge import MERGED_TABLES, MOST_ROWS, USAGE_VERSION, merger, portions
 from tollbook.lake.remote import fetch, pull
 from tollbook.lake.snapshot import LiveFile, Snapshot, commit_at, load_snapshot
 from tollbook.lake.steps import reached
@@ -183,14 +183,14 @@ def plan(snapshot: Snapshot | None, *, closed_commit: int, built_commit: int = 0
                 # Of two versions of rejects neither can be told as the other, nor live sums where only some are known.
                 key = (*key, entry.live is None if entry.table == USAGE else entry.schema_version)
             groups[key].append(file)
-    chosen = ((key, _due(key[1], files)) for key, files in groups.items())
-    due = [Group(key[1], key[0], tuple(sorted(files, key=_by_commit))) for key, files in chosen if files]
+    due = [
+        Group(key[1], key[0], tuple(portion))
+        for key, files in groups.items()
+        for portion in portions(_due(files))
+        # One file of usage alone is worth it for its compression; of the small tables it is not.
+        if len(portion) > 1 or (key[1] == USAGE and not is_upkeep_file(portion[0].entry.path))
+    ]
     return sorted(due, key=lambda group: (group.date, group.table, group.files[0].entry.path))
-
-
-def is_merged(file: LiveFile) -> bool:
-    """Return whether upkeep made a file."""
-    return is_upkeep_file(file.entry.path)
 
 
 def replace_files(
@@ -244,18 +244,18 @@ def replace_files(
             return manifest.commit
 
 
-def _due(table: str, files: list[LiveFile]) -> list[LiveFile]:
+def _due(files: list[LiveFile]) -> list[LiveFile]:
     """Return those of a group that are worth making anew: what is new, and merged files that are not much larger."""
-    chosen = [file for file in files if not is_merged(file)]
+    chosen = [file for file in files if not is_upkeep_file(file.entry.path)]
     if not chosen:
         return []
     rows = sum(file.entry.rows for file in chosen)
-    for file in sorted((file for file in files if is_merged(file)), key=lambda each: each.entry.rows):
-        if file.entry.rows <= _GROWTH * rows:
+    merged = (file for file in files if is_upkeep_file(file.entry.path))
+    for file in sorted(merged, key=lambda each: each.entry.rows):
+        if file.entry.rows <= _GROWTH * rows and file.entry.rows + rows <= MOST_ROWS:
             chosen.append(file)
             rows += file.entry.rows
-    # One file of usage alone is worth it for its compression; of the small tables it is not.
-    return chosen if len(chosen) > 1 or table == USAGE else []
+    return chosen
 
 
 def _writer() -> str:
@@ -273,10 +273,6 @@ def _merge(lake: Path, groups: Sequence[Group]) -> list[FileEntry]:
     sync_folders((entry.path for entry in entries), lake)
     reached("compaction_written")
     return entries
-
-
-def _by_commit(file: LiveFile) -> tuple[int, str]:
-    return file.commit, file.entry.path
 
 
 def _planned(snapshot: Snapshot | None, closed: int, built_commit: int) -> Compacted:

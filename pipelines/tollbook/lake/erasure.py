@@ -29,7 +29,7 @@ from tollbook.lake.layout import REJECTS, UNPARSED, USAGE, data_path, sweep_orph
 from tollbook.lake.lock import upkeep_lock, writer_lock
 from tollbook.lake.log import sync_folders
 from tollbook.lake.manifest import ERASURE, FileEntry, newest_commit
-from tollbook.lake.merge import Merger, merger, write_rows
+from tollbook.lake.merge import Merger, merger, portions, write_rows
 from tollbook.lake.person import Person
 from tollbook.lake.remote import delete_files, fetch, held_files, pull
 from tollbook.lake.snapshot import LiveFile, Snapshot, load_snapshot
@@ -215,7 +215,7 @@ def _write_anew(lake: Path, files: Sequence[LiveFile], person: Person) -> list[F
     base = newest_commit(lake)
     entries: list[FileEntry] = []
     with merger(lake) as merging:
-        for group in usage.values():
+        for group in (portion for members in usage.values() for portion in portions(members)):
             entries.append(_usage_anew(merging, group, base, len(entries), person))
     for file in files:
         if file.entry.table != USAGE:

@@ -1,6 +1,6 @@
 """Merging: one sorted, well-compressed file made of several, and the proof that it holds what they held.
 
-Rows pass through in batches and are sorted on disk where they do not fit memory, so a file may be larger than memory.
+Rows pass through in batches, are sorted on disk where they do not fit memory, and are at most so many in one file.
 What was written is read again and held against its sources: rows, tokens, pico-USD, and a checksum over every column.
 """
 
@@ -34,12 +34,15 @@ USAGE_VERSION: Final = 2
 MERGED_TABLES: Final = (USAGE, USAGE_MINUTE, REJECTS)
 """Tables whose files are merged. Bytes that could not be read are deleted after some days, so they are not."""
 
-_MEMORY_LIMIT: Final = "512MB"
+MOST_ROWS: Final = 524_288
+"""Rows in a merged file at most, so that to sort it takes no more memory, however large a date is."""
+
+_MEMORY_LIMIT: Final = "768MB"
 _SPILL: Final = ".upkeep-"
 _BATCH_ROWS: Final = 65_536
 _REJECT_ROWS: Final = 512
-_GROUP_ROWS: Final = 262_144
-_GROUP_BYTES: Final = 256 * 1024 * 1024
+_GROUP_ROWS: Final = 131_072
+_GROUP_BYTES: Final = 128 * 1024 * 1024
 _PICO_DIGITS: Final = 12
 _EXACT: Final = Context(prec=60)
 _SORTED_BY: Final = ("provider", "model", "service_tier", "list_cost", "occurred_at", "offset", "record_item")
@@ -90,7 +93,7 @@ class Merger:
             path: Path of the new file below the lake's folder.
 
         Raises:
-            UpkeepError: The new file does not hold what they held.
+            UpkeepError: The new file does not hold what they held, or memory did not suffice to make it.
             CorruptManifestError: One of them is absent or cannot be read.
         """
         table = files[0].entry.table
@@ -98,6 +101,8 @@ class Merger:
             if table == USAGE:
                 return self.rewrite_usage(files, path)
             return self._merge_minutes(files, path) if table == USAGE_MINUTE else self._merge_rejects(files, path)
+        except duckdb.OutOfMemoryException as full:
+            raise UpkeepError(f"expected {_MEMORY_LIMIT} of memory and the disk to do to make {path}: {full}") from full
         except (duckdb.IOException, duckdb.InvalidInputException, FileNotFoundError, pa.ArrowInvalid) as broken:
             named = ", ".join(file.entry.path for file in files[:3])
             raise CorruptManifestError(
@@ -212,6 +217,20 @@ class Merger:
             newest_event_at=newest_event_at,
             **facts,
         )
+
+
+def portions(files: Iterable[LiveFile]) -> Iterator[list[LiveFile]]:
+    """Yield files, in the order of their commits, as many together as make one file."""
+    portion: list[LiveFile] = []
+    rows = 0
+    for file in sorted(files, key=lambda each: (each.commit, each.entry.path)):
+        if portion and rows + file.entry.rows > MOST_ROWS:
+            yield portion
+            portion, rows = [], 0
+        portion.append(file)
+        rows += file.entry.rows
+    if portion:
+        yield portion
 
 
 @contextmanager

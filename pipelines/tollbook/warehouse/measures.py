@@ -184,8 +184,8 @@ def _measure_rows(folder: WarehouseFolder, query: str, files: Sequence[FileMeasu
             "told_partition": pa.array([file.told.partition for file in files], pa.int32()),
             "told_first": pa.array([file.told.first_offset for file in files], pa.int64()),
             "told_next": pa.array([file.told.next_offset for file in files], pa.int64()),
-            "told_first_commit": pa.array([file.told.first_commit for file in files], pa.int64()),
-            "told_last_commit": pa.array([file.told.last_commit for file in files], pa.int64()),
+            "told_first_commit": pa.array([file.told.first_commit or file.commit for file in files], pa.int64()),
+            "told_last_commit": pa.array([file.told.last_commit or file.commit for file in files], pa.int64()),
         }
     )
     with duckdb.connect(config=limits(folder)) as connection:
@@ -233,8 +233,7 @@ def _parts_off(whole: str, rest: str, parts: Sequence[str]) -> str:
 _LIVE = "not coalesce(stream_repeat, false) and coalesce(action, 'record') <> 'void'"
 
 _OF_OTHER_COMMITS = """
-    commit_number is null or told_first_commit is null or told_last_commit is null
-    or commit_number not between told_first_commit and told_last_commit"""
+    commit_number is null or commit_number not between told_first_commit and told_last_commit"""
 
 
 def _usage_query(version: int) -> str:

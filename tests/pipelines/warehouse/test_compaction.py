@@ -271,6 +271,31 @@ def test_file_that_does_not_hold_what_it_was_made_of_is_not_committed(
     assert manifest.commit == 3
 
 
+def test_date_of_very_many_rows_becomes_several_files(
+    lake: LakeBuilder, event: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is bounded by the rows of a file, so those are; and what is full is not made anew again."""
+    monkeypatch.setattr("tollbook.lake.merge.MOST_ROWS", 4)
+    monkeypatch.setattr("tollbook.lake.compaction.MOST_ROWS", 4)
+    for name in "abcde":
+        lake.commit([event(name), event(f"{name}2")])
+
+    compacted(lake)
+
+    _, files = files_in_force(lake.settings.lake, table="usage")
+    assert sorted((file.entry.rows, file.entry.first_commit, file.entry.last_commit) for file in files) == [
+        (2, 5, 5),
+        (4, 1, 2),
+        (4, 3, 4),
+    ]
+    compacted(lake)
+    assert files_in_force(lake.settings.lake, table="usage")[1] == files
+    lake.commit([event("f"), event("f2")])
+    compacted(lake)
+    assert [file.entry.rows for file in files_in_force(lake.settings.lake, table="usage")[1]] == [4, 4, 4]
+    assert in_delta(lake)[0] == 12
+
+
 def test_only_hours_that_are_over_are_compacted(lake: LakeBuilder, event: Any) -> None:
     """Files of the present hour are left: more come to them soon. Commits of this lake are a second apart."""
     for name in "abcd":
