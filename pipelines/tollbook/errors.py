@@ -220,7 +220,7 @@ class QueryError(MisuseError):
 
 
 class LakeWriteError(TollbookError):
-    """A file of the lake could not be written: disk full, read-only folder, no permission."""
+    """A file of the lake, or one published, could not be written: disk full, read-only folder, no permission."""
 
 
 class StoreUnavailableError(LakeWriteError):

@@ -14,6 +14,7 @@ and its exit code. Anything else is a fault of ours and keeps its traceback.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -44,9 +45,11 @@ NOUNS = (
     "doctor",
 )
 
+EXIT_FINDING = 1
 EXIT_MISUSE = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+_DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 def build_app() -> typer.Typer:
@@ -84,6 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
         return _reader_left()
+    except OSError as error:
+        if error.errno not in _DISK_FAULTS:
+            raise
+        _say(f"expected a disk that can be written, got: {error}")
+        return EXIT_FINDING
     except SystemExit as stop:  # Typer's own answer to a broken pipe
         if isinstance(stop.__context__, BrokenPipeError):
             return _reader_left()

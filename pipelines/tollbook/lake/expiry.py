@@ -85,7 +85,7 @@ def expire(lake: Path, *, now: datetime, retention: Retention | None = None, nee
 
 def _expire_manifests(lake: Path, last_kept: datetime, commits: int, needed_from: int | None) -> int:
     """Delete manifests up to a checkpoint, oldest first, so that each one that is left can be read from there."""
-    bound = newest_commit(lake) - commits
+    bound = newest_commit(lake) - max(commits, 1)  # without its newest manifest a lake is not readable
     if needed_from is not None:
         bound = min(bound, needed_from - 1)
     end = 0

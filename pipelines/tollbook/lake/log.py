@@ -175,11 +175,20 @@ def sweep_temporaries(folder: Path) -> list[Path]:
 
 
 def write_synced(path: Path, content: bytes) -> None:
-    """Write `content` to `path` and wait until it is on disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write `content` to `path` and wait until it is on disk.
+
+    Raises:
+        LakeWriteError: The disk is full or read-only; nothing is left at `path`.
+    """
+    try:
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as failed:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise LakeWriteError(f"expected to write {path}, got: {failed.strerror or failed}") from failed
 
 
 def sync_folders(files: Iterable[str], root: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from tollbook.contracts import usage_record_schema
 from tollbook.lake.layout import USAGE
+from tollbook.lake.merge import USAGE_VERSION
 from tollbook.lake.remote import fetch
 from tollbook.lake.snapshot import load_snapshot
 from tollbook.stream.call_memory import CallMemory
@@ -39,19 +41,25 @@ def remember_lately(lake: Path, memory: CallMemory, *, tellings: int = REMEMBERE
     if not chosen:
         return 0
     fetch(lake, sizes)
-    commits = pa.table({"filename": list(chosen), "commit_number": list(chosen.values())})
+    commits = pa.table({"filename": list(chosen), "file_commit": list(chosen.values())})
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.register("commits", commits)
+        connection.register("no_usage", usage_record_schema(USAGE_VERSION).empty_table())
         for batch in connection.execute(_SQL, [list(chosen)]).to_arrow_reader(_BATCH_ROWS):
             count_calls(memory, batch)
             memory.keep()
     return rows
 
 
+# Rows of files that upkeep made of others bear their commit themselves.
 _SQL = f"""
 select {", ".join(READ)}
-from read_parquet(?, hive_partitioning = false, filename = true) as usage
+from (
+    select * from no_usage
+    union all by name
+    select * from read_parquet(?, union_by_name = true, hive_partitioning = false, filename = true)
+) as usage
 inner join commits using (filename)
-order by commit_number, topic, "partition", "offset", record_item
+order by coalesce(usage.commit_number, commits.file_commit), topic, "partition", "offset", record_item
 """

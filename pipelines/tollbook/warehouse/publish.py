@@ -16,7 +16,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from tollbook.errors import WarehouseStateError
+from tollbook.errors import LakeWriteError, WarehouseStateError
 from tollbook.lake.log import sync_folder, write_synced
 from tollbook.lake.steps import reached
 from tollbook.settings import Settings
@@ -64,6 +64,7 @@ def publish_marts(settings: Settings, lock: HeldLock) -> Publication:
     Raises:
         WarehouseStateError: There is no good build, a later one changed the marts and did not end well, or the lock was
             lost.
+        LakeWriteError: The disk is full or read-only; what was published stays.
     """
     folder = WarehouseFolder.of(settings)
     settings.serve.mkdir(parents=True, exist_ok=True)
@@ -82,11 +83,15 @@ def publish_marts(settings: Settings, lock: HeldLock) -> Publication:
     number, commit, at = stamp
     version = f"tollbook-{number:010d}-c{commit:012d}.duckdb"
     temporary = settings.serve / f"{_TEMPORARY_PREFIX}{version}"
-    shutil.copyfile(folder.marts, temporary)
-    _sync(temporary)
-    reached("marts_copied")
-    lock.refuse_if_lost()
-    temporary.replace(settings.serve / version)
+    try:
+        shutil.copyfile(folder.marts, temporary)
+        _sync(temporary)
+        reached("marts_copied")
+        lock.refuse_if_lost()
+        temporary.replace(settings.serve / version)
+    except OSError as failed:
+        temporary.unlink(missing_ok=True)
+        raise LakeWriteError(f"expected to write {temporary}, got: {failed.strerror or failed}") from failed
     point_to(settings.serve, version, before_each=lock.refuse_if_lost)
     _remove_old(settings.serve, keep=version)
     return Publication(version, number, commit, at)
