@@ -24,7 +24,7 @@ from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
 from tollbook.connection.cluster import KafkaCluster
-from tollbook.connection.failures import Attempt, Failure, explain
+from tollbook.connection.failures import Attempt, Failure, explain, nobody_listens
 from tollbook.errors import KafkaRefusedError, KafkaUnavailableError
 
 _WIRE_LOGGERS: Final = (
@@ -259,7 +259,7 @@ class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]  # kafka
             introduced=conn.broker_version_data is not None,
             closed_before=self._closed[node.node_id],
         )
-        if attempt.introduced and not conn.sasl_enabled:
+        if attempt.introduced and not conn.sasl_enabled and not nobody_listens(error):
             self._closed[node.node_id] += 1
         self.failure = explain(attempt, error)
         if self.failure.final and self.cluster.is_bootstrap(node.node_id):

@@ -150,6 +150,8 @@ def _plain_failure(attempt: Attempt, cause: BaseException) -> Failure:
 def _closed(attempt: Attempt, cause: BaseException, *, wanted: str) -> Failure:
     """Return what is said of a connection that broke: not more than is known of it."""
     message = f"expected Kafka at {attempt.place} to answer, got {_said(cause)}"
+    if nobody_listens(cause):
+        return Failure(message, final=False)
     if attempt.introduced and attempt.user is None:
         message += (
             f"; a broker that asks for a user closes the connection so: then {PREFIX}SECURITY_PROTOCOL must be "
@@ -211,6 +213,11 @@ def speaks_plainly(host: str, port: int) -> bool:
     except OSError:
         return False
     return answer[4:8] == struct.pack(">i", _CORRELATION)
+
+
+def nobody_listens(error: BaseException) -> bool:
+    """Return whether the port refused the connection, as it does while the broker is down."""
+    return "ECONNREFUSED" in str(_cause(error))
 
 
 def _said(cause: BaseException) -> str:

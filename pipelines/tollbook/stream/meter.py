@@ -178,6 +178,8 @@ class _Meter:
         ends = self._ask_ends(topics)
         behind = 0
         publish_rejects(self._options.settings, self._cluster)
+        if self._options.follow:
+            topics.be_brief()
         while not self._should_stop():
             begun = time.monotonic()
             try:

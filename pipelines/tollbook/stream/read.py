@@ -272,7 +272,7 @@ def _consumer(cluster: KafkaCluster, key: _Key) -> KafkaConsumer:
     return _consumers[key]
 
 
-def metadata_consumer_for(cluster: KafkaCluster) -> KafkaConsumer:
+def metadata_consumer_for(cluster: KafkaCluster, *, patience_ms: int = 30_000) -> KafkaConsumer:
     """Return this process's consumer for questions about a cluster's topics. It is never assigned any.
 
     Raises:
@@ -281,7 +281,7 @@ def metadata_consumer_for(cluster: KafkaCluster) -> KafkaConsumer:
     """
     key = (cluster, "metadata")
     if key not in _consumers:
-        _consumers[key] = _connect(cluster, allow_auto_create_topics=False)
+        _consumers[key] = _connect(cluster, allow_auto_create_topics=False, bootstrap_timeout_ms=patience_ms)
     return _consumers[key]
 
 

@@ -16,6 +16,9 @@ from tollbook.stream.read import metadata_consumer_for
 
 Place = tuple[str, int]
 
+_PATIENCE_MS = 30_000
+_BRIEF_MS = 2_500
+
 
 class KafkaTopics:
     """Topics of one cluster, asked anew at each call.
@@ -26,6 +29,11 @@ class KafkaTopics:
     def __init__(self, cluster: KafkaCluster, topics: tuple[str, ...], read_before: Container[str] = ()) -> None:
         """Ask about `topics`, of which those in `read_before` were there when they were read."""
         self._cluster, self._topics, self._read_before = cluster, topics, read_before
+        self._patience_ms = _PATIENCE_MS
+
+    def be_brief(self) -> None:
+        """Wait for answers no longer than who has to hear of a wish to stop within seconds may wait."""
+        self._patience_ms = _BRIEF_MS
 
     def ends(self) -> dict[Place, int]:
         """Return the offset after the last that may be read, for every partition.
@@ -50,7 +58,7 @@ class KafkaTopics:
         Raises:
             KafkaUnavailableError: No broker answers.
         """
-        consumer = metadata_consumer_for(self._cluster)
+        consumer = self._consumer()
         known = consumer._cluster
         known._topics.update(self._topics)
         try:
@@ -78,11 +86,14 @@ class KafkaTopics:
             raise self._unavailable(f"the settings of the topic {topic}", failed) from failed
         return "compact" in str(told["topic"][topic]["cleanup.policy"]["value"])
 
+    def _consumer(self) -> KafkaConsumer:
+        return metadata_consumer_for(self._cluster, patience_ms=self._patience_ms)
+
     def _partitions(self) -> list[TopicPartition]:
         found: list[TopicPartition] = []
         for topic in self._topics:
             try:
-                partitions = metadata_consumer_for(self._cluster).partitions_for_topic(topic)
+                partitions = self._consumer().partitions_for_topic(topic)
             except KafkaError as failed:
                 raise self._unavailable(f"the topic {topic}", failed) from failed
             if not partitions and topic in self._read_before:
@@ -99,10 +110,10 @@ class KafkaTopics:
     def _offsets(
         self,
         partitions: list[TopicPartition],
-        ask: Callable[[KafkaConsumer, list[TopicPartition]], Mapping[TopicPartition, int]],
+        ask: Callable[[KafkaConsumer, list[TopicPartition], int], Mapping[TopicPartition, int]],
     ) -> dict[Place, int]:
         try:
-            told = ask(metadata_consumer_for(self._cluster), partitions)
+            told = ask(self._consumer(), partitions, self._patience_ms)
         except KafkaError as failed:
             raise self._unavailable(f"the offsets of {len(partitions)} partitions", failed) from failed
         silent = [place for place in partitions if told.get(place) is None]
@@ -112,7 +123,7 @@ class KafkaTopics:
 
     def _unavailable(self, expected: str, failed: KafkaError) -> KafkaUnavailableError:
         """Return the error that says what Kafka did not tell, and why the connection failed where it did."""
-        failure = last_failure(metadata_consumer_for(self._cluster))
+        failure = last_failure(self._consumer())
         if failure is not None and failure.final:
             return KafkaRefusedError(failure.message)
         why = "" if failure is None else f"; {failure.message}"
