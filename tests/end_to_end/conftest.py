@@ -251,13 +251,15 @@ class Book:
         for table in DATE_KEY:
             assert all((lake / file.entry.path).is_file() for file in snapshot.of(table))
         paths = [str(lake / file.entry.path) for file in snapshot.of(USAGE)]
-        with duckdb.connect() as connection:
-            rows = connection.execute(
-                'select count(*), count(distinct (topic, partition, "offset", record_item)), '
-                "coalesce(sum(input_tokens), 0), coalesce(sum(list_cost), 0) * 1000000000000 "
-                "from read_parquet(?, hive_partitioning = false, union_by_name = true)",
-                [paths],
-            ).fetchone()
+        rows: tuple[Any, ...] | None = (0, 0, 0, 0)
+        if paths:
+            with duckdb.connect() as connection:
+                rows = connection.execute(
+                    'select count(*), count(distinct (topic, partition, "offset", record_item)), '
+                    "coalesce(sum(input_tokens), 0), coalesce(sum(list_cost), 0) * 1000000000000 "
+                    "from read_parquet(?, hive_partitioning = false, union_by_name = true)",
+                    [paths],
+                ).fetchone()
         counted = sum(total.usage_rows for total in totals)
         sums = (sum(total.input_tokens for total in totals), sum(total.list_cost_pico_usd for total in totals))
         assert rows == (counted, counted, *sums)
