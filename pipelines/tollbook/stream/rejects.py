@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 from tollbook.broker.topics import ensure_topics
 from tollbook.connection.clients import connect
 from tollbook.connection.cluster import KafkaCluster
-from tollbook.errors import KafkaUnavailableError
+from tollbook.errors import KafkaUnavailableError, TopicError
 from tollbook.lake.layout import REJECTS
 from tollbook.lake.log import write_synced
 from tollbook.lake.manifest import METER, commits_after, newest_commit, oldest_commit
@@ -57,13 +57,25 @@ def publish_rejects(settings: Settings, cluster: KafkaCluster) -> int:
                     fetch(lake, {entry.path: entry.bytes})
                 if entry.table == REJECTS and path.exists():  # an erasure may have made it anew since
                     if producer is None:
-                        ensure_topics(settings, [REJECTS_TOPIC])
+                        _ensure_topic(settings)
                         producer = stack.enter_context(_producer(cluster))
                     count += _publish_file(producer, path)
     _mark_published(lake, last)
     if count:
         share(lake, _MARK)
     return count
+
+
+def _ensure_topic(settings: Settings) -> None:
+    """Make the topic where it is not there yet. A broker that is about to start, or to end, refuses that for a while.
+
+    Raises:
+        KafkaUnavailableError: The topic is not there, and cannot be made now.
+    """
+    try:
+        ensure_topics(settings, [REJECTS_TOPIC])
+    except TopicError as refused:
+        raise KafkaUnavailableError(refused.message) from refused
 
 
 @contextmanager
