@@ -2,9 +2,9 @@
 
 The table `delta/usage` has the rows of every merged usage file in force. Its files are the lake's own, under a second
 name (a hard link), so nothing is copied, whoever cleans the table takes nothing from the lake, and the folder can be
-moved. One commit of the table stands for one commit of the lake, whose number it bears as the transaction of the
-application `tollbook`: a commit that is made is not made again, and one that a kill prevented is made by the next
-upkeep.
+moved; in an object store, which has no second names, they are copies that the store makes by itself. One commit of the
+table stands for one commit of the lake, whose number it bears as the transaction of the application `tollbook`: a
+commit that is made is not made again, and one that a kill prevented is made by the next upkeep.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from tollbook.errors import LakeWriteError
 from tollbook.lake.layout import USAGE, is_upkeep_file
 from tollbook.lake.log import sync_folder
 from tollbook.lake.merge import USAGE_VERSION
+from tollbook.lake.remote import located
 from tollbook.lake.snapshot import LiveFile, load_snapshot
+from tollbook.lake.working_copy import remote_of
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -33,6 +35,8 @@ APPLICATION: Final = "tollbook"
 KEEP_HOURS: Final = 7 * 24
 """How long files that left the table can be read by its older versions. Unit: Hours."""
 
+_FOLDER: Final = f"delta/{USAGE}"
+_OPTIONS: Final = {"allow_http": "true"}  # for an endpoint that says so itself; an object store's own is HTTPS
 _PARTITION: Final = "event_date"
 
 
@@ -54,8 +58,8 @@ class DeltaCommit:
 
 
 def delta_path(lake: Path) -> Path:
-    """Return the folder of the Delta table of usage."""
-    return lake / "delta" / USAGE
+    """Return the folder of the Delta table of usage, of a lake on disk."""
+    return lake / _FOLDER
 
 
 def sync_delta(lake: Path) -> DeltaCommit:
@@ -105,19 +109,20 @@ def committed_lake_commit(lake: Path) -> int | None:
 def _open(lake: Path) -> DeltaTable | None:
     from deltalake import DeltaTable
 
-    path = delta_path(lake)
-    return DeltaTable(path) if path.is_dir() and DeltaTable.is_deltatable(str(path)) else None
+    where = located(lake, _FOLDER)
+    return DeltaTable(where, storage_options=_OPTIONS) if DeltaTable.is_deltatable(where, _OPTIONS) else None
 
 
 def _create(lake: Path) -> DeltaTable:
     from deltalake import DeltaTable
 
     return DeltaTable.create(
-        delta_path(lake),
+        located(lake, _FOLDER),
         schema=_schema(),
         partition_by=[_PARTITION],
         name=USAGE,
         description="Usage of AI models, one row a telling: usage_record/v2 of Tollbook, as of its last compaction.",
+        storage_options=_OPTIONS,
     )
 
 
@@ -132,7 +137,10 @@ def _files(table: DeltaTable) -> dict[str, dict[str, Any]]:
 
 
 def _link(lake: Path, name: str) -> None:
-    """Give a file of the lake its second name; a file system without hard links gets a copy."""
+    """Give a file of the lake its second name; a file system without hard links, or an object store, gets a copy."""
+    if (remote := remote_of(lake)) is not None:
+        remote.store.copy(f"{USAGE}/{name}", f"{_FOLDER}/{name}")
+        return
     source, target = lake / USAGE / name, delta_path(lake) / name
     if target.exists() and target.stat().st_size == source.stat().st_size:
         return

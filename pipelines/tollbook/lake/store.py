@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 SCHEMES: Final = ("s3", "gs", "az")
 """Schemes of the URLs of lakes."""
 
-_CLIENT: Final[ClientConfig] = {"connect_timeout": "5s", "timeout": "120s"}
+# Plain HTTP is for an endpoint that says so itself, such as one on loopback: the stores' own are all HTTPS.
+_CLIENT: Final[ClientConfig] = {"connect_timeout": "5s", "timeout": "120s", "allow_http": True}
 _RETRY: Final[RetryConfig] = {
     "max_retries": 6,
     "retry_timeout": timedelta(seconds=15),
@@ -166,6 +167,15 @@ class LakeStore:
                     # A store without bulk deletes tells of the first that is absent, and leaves those after it.
                     for key in keys[start : start + _LISTED_AT_ONCE]:
                         self._delete_one(key)
+
+    def copy(self, key: str, to: str) -> None:
+        """Copy an object within the store; one of the new name is replaced.
+
+        Raises:
+            StoreUnavailableError: The store is away or refuses.
+        """
+        with self._doing(f"copy {key} to {to}"):
+            obstore.copy(self._store, key, to)
 
     def _delete_one(self, key: str) -> None:
         try:
