@@ -105,6 +105,29 @@ def expire(
 
 
 @app.command()
+def push(
+    *,
+    url: Annotated[
+        str | None,
+        typer.Option("--to", help="The store: s3://bucket/prefix, gs://... or az://... [env: TOLLBOOK_LAKE]."),
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Put a lake on disk into an object store, whole; from then on the store is the lake and the folder a copy.
+
+    Nothing meters or compacts meanwhile. A push that was killed goes on when it is run again.
+    """
+    from tollbook.lake.push import push as push_lake
+
+    settings = Settings.load(home=home)
+    chosen = url or settings.lake_url
+    if chosen is None:
+        raise MisuseError("expected a store to push to: name it by --to or TOLLBOOK_LAKE")
+    _print(asdict(push_lake(settings.lake, chosen, now=datetime.now(UTC))), "push", as_json=as_json)
+
+
+@app.command()
 def files(
     *,
     table: Annotated[str, typer.Option("--table", help="`usage`, `usage_minute`, `rejects` or `unparsed`.")] = "usage",

@@ -22,6 +22,7 @@ from tollbook.lake.erasures import record_erasure
 from tollbook.lake.expiry import Retention, expire
 from tollbook.lake.log import append, entries_after, entry_numbers, sync_folders
 from tollbook.lake.manifest import METER, FileEntry, Manifest, commit, newest, next_commit
+from tollbook.lake.push import push
 from tollbook.lake.remote import LOGS, bind, connect, delete_files, fetch, held_files, local_paths, located, pull
 from tollbook.lake.snapshot import load_snapshot
 from tollbook.lake.store import LakeStore
@@ -272,3 +273,35 @@ def test_leftovers_of_fetches_that_died_go_after_an_hour(new_home: NewHome) -> N
     pull(lake)
     assert not old.exists()
     assert new.exists()
+
+
+def test_a_lake_on_disk_is_pushed_whole_and_goes_on_in_the_store(new_home: NewHome, lake_url: str) -> None:
+    """A book that outgrows its machine moves with all it holds, and its folder stays in use."""
+    settings, theirs = new_home("ours"), new_home("theirs")
+    path = "usage/event_date=2026-06-01/a-e1.parquet"
+    commit(settings.lake, _first(files=(_data(settings.lake, path, b"data"),)))
+    pushed = push(settings.lake, lake_url, now=NOW)
+    assert (pushed.files, pushed.uploaded, pushed.entries) == (1, 1, 1)
+    append(_connected(settings) / "commits", 2, b"next")
+    lake = _connected(theirs)
+    assert sorted(entry_numbers(lake / "commits")) == [1, 2]
+    assert local_paths(lake, [path]) == [str(lake / path)]
+    assert (lake / path).read_bytes() == b"data"
+    with pytest.raises(MisuseError, match="found the working copy of s3://"):
+        push(settings.lake, lake_url, now=NOW)
+
+
+def test_a_push_goes_on_where_it_was_killed_and_spares_another_lake(
+    new_home: NewHome, lake_url: str, tmp_path: Path
+) -> None:
+    """What is there is not sent again; what is another's is not touched."""
+    lake = new_home("ours").lake
+    path = "usage/event_date=2026-06-01/a-e1.parquet"
+    commit(lake, _first(files=(_data(lake, path, b"data"),)))
+    LakeStore(lake_url).upload(path, lake / path)
+    other = tmp_path / "other" / "lake"
+    commit(other, _first(NOW - timedelta(days=1), files=(_data(other, path, b"else"),)))
+    assert push(lake, lake_url, now=NOW).uploaded == 0
+    with pytest.raises(MisuseError, match=r"found another's entry 1 of commits: use another prefix"):
+        push(other, lake_url, now=NOW)
+    assert LakeStore(lake_url).read(path) == b"data"
