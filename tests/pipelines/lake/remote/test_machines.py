@@ -157,6 +157,7 @@ def test_a_second_machine_takes_over_and_the_first_is_fenced(
 
 _KILLED = """
 import os, signal, sys
+from pathlib import Path
 from tollbook.lake.steps import listening
 from tollbook.settings import Settings
 from tollbook.stream.meter import MeterOptions, run_meter
