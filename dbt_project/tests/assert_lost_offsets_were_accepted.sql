@@ -28,14 +28,15 @@ accepted_gaps as (
 )
 
 select
-    topic,
-    kafka_partition,
+    coalesce(partition_totals.topic, accepted_gaps.topic) as topic,
+    coalesce(partition_totals.kafka_partition, accepted_gaps.kafka_partition) as kafka_partition,
     coalesce(partition_totals.lost_offsets, 0) as lost_offsets,
     coalesce(accepted_gaps.accepted_offsets, 0) as accepted_offsets
 
 from partition_totals
 
 full join accepted_gaps
-    using (topic, kafka_partition)
+    on partition_totals.topic = accepted_gaps.topic
+        and partition_totals.kafka_partition = accepted_gaps.kafka_partition
 
 where coalesce(partition_totals.lost_offsets, 0) <> coalesce(accepted_gaps.accepted_offsets, 0)
