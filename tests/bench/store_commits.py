@@ -16,8 +16,8 @@ import urllib.request
 from pathlib import Path
 from statistics import median, quantiles
 
+from tollbook.lake.binding import connect
 from tollbook.lake.log import append, sync_folders, write_synced
-from tollbook.lake.remote import connect
 
 _FILES = {"usage/event_date=2026-06-01": 200_000, "usage_minute/event_date=2026-06-01": 20_000}
 _ENTRY_BYTES = 6_000

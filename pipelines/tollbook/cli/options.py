@@ -52,7 +52,7 @@ def connected(settings: Settings) -> Settings:
         MisuseError: The home holds another lake than the settings name.
         StoreUnavailableError: The store is away or refuses.
     """
-    from tollbook.lake.remote import connect
+    from tollbook.lake.binding import connect
 
     connect(settings.lake, settings.lake_url)
     return settings

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Final
 
 from tollbook.errors import CorruptManifestError, MisuseError
+from tollbook.lake.binding import bind
 from tollbook.lake.inventory import take_inventory
 from tollbook.lake.layout import DATE_KEY
 from tollbook.lake.lock import upkeep_lock, writer_lock
 from tollbook.lake.log import entry_numbers, entry_path, read_entry
-from tollbook.lake.remote import LOGS, SHARED_FILES, bind
+from tollbook.lake.remote import LOGS, SHARED_FILES
 from tollbook.lake.store import LakeStore, checked_url
 from tollbook.lake.sweep import LOGGED_TABLES
 from tollbook.lake.working_copy import remote_of

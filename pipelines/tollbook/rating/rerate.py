@@ -16,9 +16,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from tollbook.errors import LakeLockedError, MisuseError
+from tollbook.lake.binding import connect
 from tollbook.lake.log import log_lock, sync_folders
 from tollbook.lake.ratings import RATINGS, RatingCorrection, RatingEntry, append_rating, ratings_log
-from tollbook.lake.remote import connect
 from tollbook.lake.sweep import sweep_log
 from tollbook.rating.book import PriceBook
 from tollbook.rating.closed import ClosedPeriods, NothingClosed, post_corrections, post_last_corrections

@@ -21,13 +21,14 @@ from tollbook.errors import (
     MicroBatchGivenUpError,
     StoreUnavailableError,
 )
+from tollbook.lake.binding import connect
 from tollbook.lake.expiry import checkpoint_is_due, expire
 from tollbook.lake.gaps import GAPS
 from tollbook.lake.layout import expire_unparsed, sweep_orphans, unparsed_is_expired
 from tollbook.lake.lock import writer_lock
 from tollbook.lake.log import sweep_temporaries
 from tollbook.lake.manifest import Manifest, newest
-from tollbook.lake.remote import connect, pull
+from tollbook.lake.remote import pull
 from tollbook.lake.store_sweep import expire_store_of_unparsed, sweep_store_of_meters
 from tollbook.lake.sweep import sweep_logged_tables
 from tollbook.lake.working_copy import remote_of

@@ -15,8 +15,8 @@ from typing import Any
 import duckdb
 
 from tollbook.errors import BuildFailedError
+from tollbook.lake.binding import connect
 from tollbook.lake.ratings import newest_rating, ratings_after
-from tollbook.lake.remote import connect
 from tollbook.lake.snapshot import load_snapshot
 from tollbook.logs import Notice
 from tollbook.rating.periods.calendar import BillingCalendar

@@ -18,10 +18,11 @@ from deltalake import DeltaTable
 from kafka import KafkaProducer
 
 from tollbook.errors import FencedError, LakeLockedError
+from tollbook.lake.binding import connect
 from tollbook.lake.compaction import compact
 from tollbook.lake.expiry import Retention, expire
 from tollbook.lake.manifest import newest
-from tollbook.lake.remote import connect, held_files
+from tollbook.lake.remote import held_files
 from tollbook.lake.snapshot import load_snapshot
 from tollbook.lake.steps import listening
 from tollbook.lake.store import LakeStore

@@ -18,12 +18,13 @@ from tollbook.errors import (
     MisuseError,
     StoreUnavailableError,
 )
+from tollbook.lake.binding import bind, connect
 from tollbook.lake.erasures import record_erasure
 from tollbook.lake.expiry import Retention, expire
 from tollbook.lake.log import append, entries_after, entry_numbers, sync_folders
 from tollbook.lake.manifest import METER, FileEntry, Manifest, commit, newest, next_commit
 from tollbook.lake.push import push
-from tollbook.lake.remote import LOGS, bind, connect, delete_files, fetch, held_files, local_paths, located, pull
+from tollbook.lake.remote import LOGS, delete_files, fetch, held_files, local_paths, located, pull
 from tollbook.lake.snapshot import load_snapshot
 from tollbook.lake.store import LakeStore
 from tollbook.lake.sweep import LOGGED_TABLES
