@@ -130,17 +130,17 @@ def test_a_packed_record_that_breaks_off_is_a_reject(name: str) -> None:
 @pytest.mark.parametrize(
     ("value", "encoding"),
     [
-        (_native("a"), "gzip"),
-        (_native("a"), "zstd"),
-        (gzip.compress(b"x"), "zstd"),
-        (gzip.compress(b"x") + b"more", "gzip"),
-        (gzip.compress(b"x")[:-8] + b"12345678", "gzip"),
-        (gzip.compress(b"") * 1_000, "gzip"),
-        (zstandard.compress(b"") * 1_000, "zstd"),
-        (zlib.compress(b"x"), "gzip"),
-        (b"", "gzip"),
-        (_native("a"), "br"),
-        (_native("a"), "gzip, gzip"),
+        pytest.param(_native("a"), "gzip", id="plain, called gzip"),
+        pytest.param(_native("a"), "zstd", id="plain, called zstd"),
+        pytest.param(gzip.compress(b"x"), "zstd", id="gzip, called zstd"),
+        pytest.param(gzip.compress(b"x") + b"more", "gzip", id="more after the end"),
+        pytest.param(gzip.compress(b"x")[:-8] + b"12345678", "gzip", id="a wrong checksum"),
+        pytest.param(gzip.compress(b"") * 1_000, "gzip", id="a thousand empty gzip members"),
+        pytest.param(zstandard.compress(b"") * 1_000, "zstd", id="a thousand empty zstd frames"),
+        pytest.param(zlib.compress(b"x"), "gzip", id="zlib, called gzip"),
+        pytest.param(b"", "gzip", id="empty"),
+        pytest.param(_native("a"), "br", id="an unknown encoding"),
+        pytest.param(_native("a"), "gzip, gzip", id="two encodings"),
     ],
 )
 def test_what_is_not_packed_as_its_header_says_is_a_reject_with_its_own_bytes(value: bytes, encoding: str) -> None:
