@@ -16,13 +16,17 @@ from pathlib import Path
 
 import msgspec
 
-from tollbook.broker import jars, ports, process, properties
+from tollbook.broker import jars, ports, properties
 from tollbook.broker.connect import answers
-from tollbook.broker.java import find_java
 from tollbook.broker.state import BrokerState, read_state, write_state
 from tollbook.errors import BrokerError
+from tollbook.services import process
+from tollbook.services.jars import Progress
+from tollbook.services.java import find_java
+from tollbook.services.ports import HOST, accepts, is_free
 from tollbook.settings import Settings
 
+MAIN_CLASS = "kafka.Kafka"
 READY_SECONDS = 90.0
 STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.1
@@ -73,13 +77,14 @@ class Broker:
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.broker.resolve()
         self._properties = self._folder / "server.properties"
+        self._tail = (MAIN_CLASS, str(self._properties))  # what no other process ends with
         self._jars = self._folder / "jars"
         self._data = self._folder / "data"
         self._log = self._folder / "logs" / "server.log"
         self._output = self._folder / "logs" / "output.log"
         self._state = self._folder / "state.json"
 
-    def up(self, progress: jars.Progress) -> BrokerStatus:
+    def up(self, progress: Progress) -> BrokerStatus:
         """Make sure the broker runs and answers; one that runs already is left as it is.
 
         Args:
@@ -90,17 +95,17 @@ class Broker:
             JarError: Its jars cannot be fetched.
         """
         with self._locked(progress):
-            pid = process.find(self._properties)
+            pid = process.find(self._tail)
             if pid is None:
                 self._start(progress)
             else:
                 port = self._port_of_running(pid)
-                progress(f"already running on {properties.HOST}:{port} (pid {pid})")
+                progress(f"already running on {HOST}:{port} (pid {pid})")
                 if not self._wait_until_ready(pid, port):
                     raise BrokerError(self._died("it stopped while it was waited for"))
             return self.status()
 
-    def down(self, progress: jars.Progress) -> BrokerStatus:
+    def down(self, progress: Progress) -> BrokerStatus:
         """Stop the broker if it runs; its data stay.
 
         Args:
@@ -113,10 +118,10 @@ class Broker:
             progress("not running")
             return self.status()
         with self._locked(progress):
-            pid = process.find(self._properties)
+            pid = process.find(self._tail)
             if pid is None:
                 progress("not running")
-            elif process.stop(pid, self._properties, timeout_seconds=STOP_SECONDS):
+            elif process.stop(pid, self._tail, timeout_seconds=STOP_SECONDS):
                 progress(f"stopped (pid {pid}); its data are kept")
             else:
                 raise BrokerError(
@@ -127,9 +132,9 @@ class Broker:
 
     def status(self) -> BrokerStatus:
         """Return what is known of the broker now, without changing anything."""
-        pid = process.find(self._properties)
+        pid = process.find(self._tail)
         state = read_state(self._state)
-        servers = None if state is None else f"{properties.HOST}:{state.port}"
+        servers = None if state is None else f"{HOST}:{state.port}"
         return BrokerStatus(
             running=pid is not None,
             ready=pid is not None and servers is not None and self._answers(servers, timeout_seconds=2.0),
@@ -142,7 +147,7 @@ class Broker:
             log=str(self._log),
         )
 
-    def _start(self, progress: jars.Progress) -> None:
+    def _start(self, progress: Progress) -> None:
         java = find_java()
         for folder in (self._log.parent, self._folder / "tmp"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -158,7 +163,7 @@ class Broker:
             began = datetime.now(UTC).isoformat(timespec="seconds")
             state = BrokerState(port, controller_port, str(java.path), began)
             write_state(self._state, state)  # before the start: a broker whose port nobody knows is of no use
-            progress(f"starting Apache Kafka {jars.KAFKA_VERSION} on {properties.HOST}:{port}, Java {java.major}")
+            progress(f"starting Apache Kafka {jars.KAFKA_VERSION} on {HOST}:{port}, Java {java.major}")
             self._log.unlink(missing_ok=True)
             pid = process.start(self._command(java.path), output=self._output, cwd=self._folder)
             write_state(self._state, msgspec.structs.replace(state, pid=pid))
@@ -170,13 +175,13 @@ class Broker:
             taken |= {port, controller_port}
         raise BrokerError(self._died("it stopped before it was ready"))
 
-    def _ports(self, taken: frozenset[int], progress: jars.Progress) -> tuple[int, int]:
+    def _ports(self, taken: frozenset[int], progress: Progress) -> tuple[int, int]:
         """Return the ports of the last start when they are still free, else a new pair, which is told."""
         state = read_state(self._state)
         if state is None:
             return ports.free_pair(avoid=taken)
         written = (state.port, state.controller_port)
-        if not taken & set(written) and all(map(ports.is_free, written)):
+        if not taken & set(written) and all(map(is_free, written)):
             return written
         pair = ports.free_pair(avoid=taken | set(written))
         progress(
@@ -219,7 +224,7 @@ class Broker:
         path.write_text(text, encoding="ascii")
 
     def _command(self, java: Path) -> list[str]:
-        return self._java(java, process.MAIN_CLASS, str(self._properties))
+        return self._java(java, *self._tail)
 
     def _java(self, java: Path, main_class: str, *arguments: str) -> list[str]:
         """Return a command of the broker's classpath, to run in its folder.
@@ -239,12 +244,12 @@ class Broker:
             BrokerError: It runs but does not answer in time.
         """
         deadline = time.monotonic() + READY_SECONDS
-        while process.runs(pid, self._properties):
-            if ports.accepts(port) and self._answers(f"{properties.HOST}:{port}", timeout_seconds=5.0):
+        while process.runs(pid, self._tail):
+            if accepts(port) and self._answers(f"{HOST}:{port}", timeout_seconds=5.0):
                 return True
             if time.monotonic() > deadline:
                 raise BrokerError(
-                    f"expected the broker (pid {pid}) to answer on {properties.HOST}:{port} "
+                    f"expected the broker (pid {pid}) to answer on {HOST}:{port} "
                     f"within {READY_SECONDS:.0f} s, it still starts. "
                     f"Run `tollbook broker up` again to go on waiting, or see {self._log}:\n"
                     f"{self._log_tail()}"
@@ -295,7 +300,7 @@ class Broker:
         return "(nothing was logged)"
 
     @contextlib.contextmanager
-    def _locked(self, progress: jars.Progress) -> Iterator[None]:
+    def _locked(self, progress: Progress) -> Iterator[None]:
         """Hold the folder's lock; the kernel gives it back when this process ends, however it ends."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "lock").open("w") as file:

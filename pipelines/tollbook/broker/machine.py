@@ -13,12 +13,13 @@ from typing import Literal
 
 from tollbook.broker import jars, ports
 from tollbook.broker.connect import admin, answers
-from tollbook.broker.java import MINIMUM_MAJOR, bundled_java, java_on_path
 from tollbook.broker.lifecycle import Broker
 from tollbook.connection.cluster import KafkaCluster
 from tollbook.connection.security import PLAIN_CONNECTION
 from tollbook.contracts import shipped_folder
 from tollbook.errors import ContractNotFoundError, KafkaRefusedError, KafkaUnavailableError, MisuseError
+from tollbook.services.java import MINIMUM_MAJOR, bundled_java, java_on_path
+from tollbook.services.ports import is_free
 from tollbook.settings import Settings
 
 FIRST_PYTHON = (3, 11)
@@ -118,7 +119,7 @@ def _port(settings: Settings) -> Finding:
         port = ports.PREFERRED_PORT
     else:
         port = int(status.bootstrap_servers.rpartition(":")[2])
-    if ports.is_free(port):
+    if is_free(port):
         return Finding("port", "ok", f"{port} is free")
     return Finding("port", "note", f"{port} is taken", "`tollbook broker up` will take the next free one and tell it")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-HOST = "127.0.0.1"
+from tollbook.services.ports import HOST
+
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 COMMON: dict[str, str] = {

@@ -20,6 +20,7 @@ from tollbook.broker.connect import bootstrap
 from tollbook.broker.ports import PREFERRED_PORT
 from tollbook.broker.topics import ensure_topics
 from tollbook.errors import BrokerError, KafkaUnavailableError
+from tollbook.services.ports import HOST
 from tollbook.settings import Settings
 
 
@@ -132,7 +133,7 @@ def test_a_port_that_was_taken_meanwhile_is_left_to_its_owner(home: Settings) ->
     told: list[str] = []
     with socket.socket() as owner:
         owner.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        owner.bind((properties.HOST, int(before.rpartition(":")[2])))
+        owner.bind((HOST, int(before.rpartition(":")[2])))
         owner.listen()
 
         after = Broker(home).up(told.append)

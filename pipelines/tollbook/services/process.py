@@ -1,4 +1,4 @@
-"""The broker's process: started detached, recognised by its command line, stopped by SIGTERM."""
+"""Processes of programs: started detached, recognised by their command line, stopped by SIGTERM."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-MAIN_CLASS = "kafka.Kafka"
 _PROC = Path("/proc")
 _POLL_SECONDS = 0.05
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
-"""Brokers that this process started; each is a zombie from its end until its handle reaps it."""
+"""What this process started; each is a zombie from its end until its handle reaps it."""
 
 
 def start(command: list[str], *, output: Path, cwd: Path) -> int:
@@ -32,41 +32,42 @@ def start(command: list[str], *, output: Path, cwd: Path) -> int:
     return child.pid
 
 
-def find(properties: Path) -> int | None:
-    """Return the pid of the broker that runs with this `server.properties`, or None.
+def find(tail: Sequence[str]) -> int | None:
+    """Return the pid of the process whose last arguments are these, or None.
 
     The process table is asked, not a pid file: a pid may by now belong to another program, and a start that
-    was interrupted may have left a broker that no file names.
+    was interrupted may have left a process that no file names.
 
     Args:
-        properties: Absolute path of `server.properties`, without symlinks.
+        tail: The last arguments of its command line, which nothing else has: best a main class and an absolute
+            path without symlinks.
     """
     _reap()
-    for pid, arguments in _running():
-        if arguments[-2:] == [MAIN_CLASS, str(properties)]:
+    for pid, line in _running(tail):
+        if line[-len(tail) :] == list(tail):
             return pid
     return None
 
 
-def runs(pid: int, properties: Path) -> bool:
-    """Return whether the broker still runs.
+def runs(pid: int, tail: Sequence[str]) -> bool:
+    """Return whether the process still runs.
 
     Args:
         pid: What `start` or `find` returned.
-        properties: Path of its `server.properties`.
+        tail: Its last arguments.
     """
     child = _children.get(pid)
-    if child is not None:  # its command line can be empty for a moment, while `env` gives way to `java`
+    if child is not None:  # its command line can be empty for a moment, while `env` gives way to the program
         return child.poll() is None
-    return find(properties) == pid
+    return find(tail) == pid
 
 
-def stop(pid: int, properties: Path, *, timeout_seconds: float) -> bool:
-    """Ask the broker to stop and return whether it has gone within the time.
+def stop(pid: int, tail: Sequence[str], *, timeout_seconds: float) -> bool:
+    """Ask the process to stop and return whether it has gone within the time.
 
     Args:
-        pid: What `find` returned for `properties`.
-        properties: Path of its `server.properties`.
+        pid: What `find` returned for `tail`.
+        tail: Its last arguments.
         timeout_seconds: How long to wait for it.
     """
     try:
@@ -74,7 +75,7 @@ def stop(pid: int, properties: Path, *, timeout_seconds: float) -> bool:
     except ProcessLookupError:
         return True
     deadline = time.monotonic() + timeout_seconds
-    while runs(pid, properties):
+    while runs(pid, tail):
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)
@@ -86,10 +87,10 @@ def _reap() -> None:
         del _children[pid]
 
 
-def _running() -> list[tuple[int, list[str]]]:
+def _running(tail: Sequence[str]) -> list[tuple[int, list[str]]]:
     """Return pid and arguments of every process; zombies have none."""
     if not (_PROC / "self" / "cmdline").exists():
-        return _running_by_ps()
+        return _running_by_ps(tail)
     found = []
     for entry in _PROC.iterdir():
         if entry.name.isdigit():
@@ -101,13 +102,13 @@ def _running() -> list[tuple[int, list[str]]]:
     return found
 
 
-def _running_by_ps() -> list[tuple[int, list[str]]]:
-    """Ask `ps` where there is no /proc; it joins arguments by spaces, and the path follows the main class."""
+def _running_by_ps(tail: Sequence[str]) -> list[tuple[int, list[str]]]:
+    """Ask `ps` where there is no /proc; it joins arguments by spaces, so only whole tails can be told."""
     table = subprocess.run(["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True)
+    joined = " " + " ".join(tail)
     found = []
     for line in table.stdout.splitlines():
         pid, _, command = line.strip().partition(" ")
-        before, main_class, path = command.partition(f" {MAIN_CLASS} ")
-        if main_class:
-            found.append((int(pid), [before, MAIN_CLASS, path]))
+        if command.endswith(joined):
+            found.append((int(pid), [command.removesuffix(joined), *tail]))
     return found
