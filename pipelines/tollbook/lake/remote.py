@@ -28,6 +28,7 @@ LOGS: Final = (
     "gaps/log",
     "reject_outcomes/commits",
     "reference/prices/commits",
+    "reference/documents/commits",
     "erasures/commits",
     "charges/commits",
     "ratings/commits",

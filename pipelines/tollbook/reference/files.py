@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from tollbook.errors import MisuseError, ReferenceDataError
+from tollbook.reference.dated.kinds import KINDS
 from tollbook.reference.documents import read_yaml
 
 _REFERENCE_KINDS: Final = {
@@ -13,6 +14,7 @@ _REFERENCE_KINDS: Final = {
     "exchange_rates": "exchange rates",
     "cost_policy": "a cost policy",
     "billing_calendar": "a billing calendar",
+    **{name: kind.words for name, kind in KINDS.items()},
     "order": "owner rules",
 }
 

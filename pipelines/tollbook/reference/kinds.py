@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tollbook.errors import ReferenceDataError
+from tollbook.lake.binding import connect
 from tollbook.lake.log import sync_folder, write_synced
 from tollbook.rating.book import PriceBook
 from tollbook.rating.contract_terms import Contract
@@ -18,6 +19,10 @@ from tollbook.rating.sources.contracts import load_contract
 from tollbook.rating.sources.exchange import read_exchange_rates
 from tollbook.rating.sources.policy import read_cost_policy
 from tollbook.reference.billing_calendar import billing_calendar, read_billing_calendar
+from tollbook.reference.dated.entries import EntryFile
+from tollbook.reference.dated.kinds import KINDS, EntryKind
+from tollbook.reference.dated.recorded import record_reference
+from tollbook.reference.dated.use import check_entries, load_entries
 from tollbook.reference.dimensions import read_dimensions
 from tollbook.reference.documents import read_yaml
 from tollbook.reference.owners import read_owners
@@ -37,7 +42,8 @@ class ReferenceFile:
 
     Attributes:
         path: Where it lies.
-        kind: `owners`, `contract`, `exchange_rates`, `cost_policy`, `dimensions` or `billing_calendar`.
+        kind: `owners`, `contract`, `exchange_rates`, `cost_policy`, `dimensions`, `billing_calendar`, or a kind of
+            dated entries.
         holds: What it holds, in words.
         facts: The same for JSON.
         notices: What its author may not have meant.
@@ -60,14 +66,16 @@ def check_file(path: Path) -> ReferenceFile:
     Raises:
         ReferenceDataError: It breaks its schema or contradicts itself, or is no reference file.
     """
-    return _CHECKS[_kind_of(path)](path)
+    kind = _kind_of(path)
+    return _of_entries(path, check_entries(path, KINDS[kind])) if kind in KINDS else _CHECKS[kind](path)
 
 
 def load_file(path: Path, settings: Settings, *, now: datetime | None = None) -> ReferenceFile:
     """Check a reference file beside those in use and put it into use, whole or not at all.
 
     Owner rules, exchange rates, the cost policy, dimension rules and the billing calendar take the place of the file in
-    use; a contract stands beside others, and supersedes what was known of it before.
+    use; a contract stands beside others, and supersedes what was known of it before; a file of dated entries takes the
+    place of the one of its name. All that is then in use is recorded in the lake.
 
     Args:
         path: The file.
@@ -76,10 +84,23 @@ def load_file(path: Path, settings: Settings, *, now: datetime | None = None) ->
 
     Raises:
         ReferenceDataError: It has a fault, or contradicts what is in use.
+        StoreUnavailableError: The lake is in an object store that is away. The file is in use; loading it again, or
+            the next build, records it.
     """
+    now = now or datetime.now(UTC)
+    loaded = _put(path, settings, now)
+    connect(settings.lake, settings.lake_url)
+    record_reference(settings.lake, settings.reference, now)
+    return loaded
+
+
+def _put(path: Path, settings: Settings, now: datetime) -> ReferenceFile:
     kind = _kind_of(path)
+    if kind in KINDS:
+        file, target = load_entries(path, KINDS[kind], settings.reference, now=now)
+        return _of_entries(target, file)
     if kind == CONTRACT:
-        loaded = load_contract(path, settings.contracts, PriceBook.load(settings), now=now or datetime.now(UTC))
+        loaded = load_contract(path, settings.contracts, PriceBook.load(settings), now=now)
         return replace(_of_contract(loaded.path, loaded.contract), notices=loaded.notices)
     checked = _CHECKS[kind](path)
     targets = {
@@ -109,7 +130,7 @@ def _kind_of(path: Path) -> str:
     keys = set(content) if isinstance(content, dict) else set()
     if _OVERLAY in keys:
         raise ReferenceDataError(f"expected reference data at {path}, got a price overlay: use `tollbook prices load`")
-    return next((kind for kind in _NAMED if kind in keys), OWNERS)
+    return next((kind for kind in (*_NAMED, *KINDS) if kind in keys), OWNERS)
 
 
 def _calendar_in_use(settings: Settings) -> BillingCalendar | None:
@@ -137,6 +158,15 @@ def _without_exchange_rate(book: PriceBook) -> Iterator[str]:
 
 def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _of_entries(path: Path, file: EntryFile) -> ReferenceFile:
+    kind: EntryKind = KINDS[file.kind]
+    one, several = kind.entry
+    count = len(file.entries)
+    holds = f"{kind.words} {file.name}, {count:,} {one if count == 1 else several}, version {file.version}"
+    facts = {"name": file.name, "entries": count, "withdrawals": len(file.withdrawals), "version": file.version}
+    return ReferenceFile(path, file.kind, holds, facts)
 
 
 def _check_owners(path: Path) -> ReferenceFile:
