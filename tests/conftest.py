@@ -1,4 +1,4 @@
-"""Fixtures for tests that need a real Kafka: one embedded broker for the whole session."""
+"""Fixtures for tests that need a real Kafka or a real Flink: one of each for the whole session."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tollbook import flink
 from tollbook.broker import Broker, BrokerStatus
 from tollbook.broker.connect import admin
 from tollbook.broker.topics import definition
 from tollbook.connection.security import PREFIX
+from tollbook.flink import FlinkCluster
 from tollbook.settings import BOOTSTRAP_VARIABLE, HOME_VARIABLE, LAKE_VARIABLE, LOG_FORMAT_VARIABLE, Settings
 
 # On a shared machine time says nothing about a property; and a suite that fails must fail again when it is run again.
@@ -41,6 +43,25 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerStatus]:
     status = embedded.up(lambda _message: None)
     yield status
     embedded.down(lambda _message: None)
+
+
+@pytest.fixture(scope="session")
+def flink_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
+    """Run one Flink cluster, on free ports, for all tests that need Flink: two task managers of two slots.
+
+    A test that kills a part of it calls `up` again; its home is `flink_home`.
+    """
+    home = Settings(home=tmp_path_factory.mktemp("flink home"))
+    try:
+        yield flink.up(home, lambda _message: None, flink.FlinkOptions(slots=2, checkpoint_seconds=1))
+    finally:
+        flink.down(home, lambda _message: None)
+
+
+@pytest.fixture
+def flink_home(flink_cluster: FlinkCluster) -> Settings:
+    """Return the home of the session's Flink cluster."""
+    return Settings(home=flink_cluster.savepoints.parents[1])
 
 
 @pytest.fixture

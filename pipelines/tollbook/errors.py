@@ -162,8 +162,12 @@ class BrokerError(TollbookError):
     """The embedded broker cannot start or stop."""
 
 
+class FlinkError(TollbookError):
+    """The Flink cluster cannot start or stop, does not run, or refuses what it is asked."""
+
+
 class JarError(TollbookError):
-    """A jar of the embedded broker cannot be fetched, or is not the one that was pinned."""
+    """A jar of the embedded broker or of the Flink cluster cannot be fetched, or is not the one that was pinned."""
 
 
 class TopicError(TollbookError):

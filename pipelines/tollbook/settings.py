@@ -141,6 +141,11 @@ class Settings:
         """Folder of the embedded Kafka broker: its jars, logs and data."""
         return self.home / "broker"
 
+    @property
+    def flink(self) -> Path:
+        """Folder of the Flink cluster of this machine: its jars, logs, checkpoints and savepoints."""
+        return self.home / "flink"
+
 
 def chosen_log_format(told: str | None) -> str:
     """Return the format of what a command tells on stderr, `text` or `json`.

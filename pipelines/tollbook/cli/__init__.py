@@ -28,6 +28,7 @@ from tollbook.errors import TollbookError
 NOUNS = (
     "demo",
     "broker",
+    "flink",
     "simulate",
     "send",
     "watch",

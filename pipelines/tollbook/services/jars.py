@@ -121,7 +121,8 @@ def fetch(jar: Jar, staging: Path, *, pause: Callable[[float], None] = time.slee
     from jgo.maven import MavenContext
 
     context = MavenContext(repo_cache=staging, local_repos=[], timeout=_TIMEOUT_SECONDS)
-    artifact = context.create_dependency(jar.coordinate).artifact
+    group, name, version = jar.coordinate.split(":")  # jgo itself takes the `android` of 33.3.1-android for the version
+    artifact = context.project(group, name).at_version(version).artifact()
     failure = ""
     for attempt in range(_ATTEMPTS):
         if attempt:

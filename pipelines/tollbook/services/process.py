@@ -62,16 +62,17 @@ def runs(pid: int, tail: Sequence[str]) -> bool:
     return find(tail) == pid
 
 
-def stop(pid: int, tail: Sequence[str], *, timeout_seconds: float) -> bool:
-    """Ask the process to stop and return whether it has gone within the time.
+def stop(pid: int, tail: Sequence[str], *, timeout_seconds: float, kill: bool = False) -> bool:
+    """Ask the process to stop, or kill it, and return whether it has gone within the time.
 
     Args:
         pid: What `find` returned for `tail`.
         tail: Its last arguments.
         timeout_seconds: How long to wait for it.
+        kill: Whether it gets SIGKILL and not SIGTERM.
     """
     try:
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGKILL if kill else signal.SIGTERM)
     except ProcessLookupError:
         return True
     deadline = time.monotonic() + timeout_seconds

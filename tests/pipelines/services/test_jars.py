@@ -14,8 +14,9 @@ from tollbook.errors import JarError
 from tollbook.services import jars
 
 CONTENT = b"PK, so to speak " * 1000
-JAR = jars.Jar("org.example:thing:1.2", hashlib.sha256(CONTENT).hexdigest())
-URL_PATH = "/org/example/thing/1.2/thing-1.2.jar"
+JAR = jars.Jar("org.example:thing:1.2-android", hashlib.sha256(CONTENT).hexdigest())
+"""A version that ends in a word, which jgo would read as something else."""
+URL_PATH = "/org/example/thing/1.2-android/thing-1.2-android.jar"
 
 
 class Repository:
@@ -71,7 +72,7 @@ def place(tmp_path: Path) -> Callable[[], Path]:
 
     def run() -> Path:
         jars.place(tmp_path / "jars", lambda _message: None, jars=(JAR,), of="a thing")
-        return tmp_path / "jars" / "thing-1.2.jar"
+        return tmp_path / "jars" / "thing-1.2-android.jar"
 
     return run
 
@@ -138,7 +139,7 @@ def test_another_file_than_the_pinned_one_is_refused(repository: Repository, tmp
 
     assert JAR.sha256 in str(caught.value)
     assert hashlib.sha256(b"something else").hexdigest() in str(caught.value)
-    assert "org.example:thing:1.2" in str(caught.value)
+    assert "org.example:thing:1.2-android" in str(caught.value)
 
 
 def test_nothing_half_fetched_stays_behind(
