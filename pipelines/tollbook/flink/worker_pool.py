@@ -1,13 +1,16 @@
 """The pool of Python workers beside the task managers: starts one when a task manager asks for it.
 
-`python -m tollbook.flink.worker_pool FOLDER`. Beam's own pool (`apache_beam.runners.worker.worker_pool_main`)
-speaks the same protocol, but listens on every address, runs whichever `python` comes first on PATH, lets workers stall
-once they have printed 64 KiB, and leaves them behind when it is killed.
+`python -m tollbook.flink.worker_pool FOLDER`, or `--port PORT` where no cluster has a folder, as in a container beside
+a task manager. Beam's own pool (`apache_beam.runners.worker.worker_pool_main`) speaks the same protocol, but listens
+on every address, runs whichever `python` comes first on PATH, lets workers stall once they have printed 64 KiB, and
+leaves them behind when it is killed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -20,30 +23,34 @@ from tollbook.flink.state import read_state
 from tollbook.services.ports import HOST
 
 STOP_SECONDS = 10.0
+_LAST_PORT = 65_535
 
 _LOG = logging.getLogger(__name__)
+_OWN_LOG = "logs/worker-pool.log of the cluster"
 
 
 class WorkerPool:
-    """Starts and stops workers, each a process of this Python. Beam calls its methods by these names."""
+    """Starts and stops workers, each forked from one process of this Python. Beam calls its methods by their names."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._workers: list[tuple[str, subprocess.Popen[bytes]]] = []
+        self._workers: list[tuple[str, int]] = []
+        self._read_end, self._write_end = os.pipe()  # the end of which every worker waits for
+        self._forks = self._start_forking()
 
     def StartWorker(self, request: Any, _context: object) -> Any:  # noqa: N802  # gRPC's name
         """Start a worker for the task manager that asks."""
         from apache_beam.portability.api import beam_fn_api_pb2
 
-        command = [sys.executable, "-m", "tollbook.flink.worker", request.control_endpoint.url, request.worker_id]
+        endpoint = request.control_endpoint.url
         try:
-            worker = subprocess.Popen(command, stdin=subprocess.PIPE)
-        except OSError as error:
-            return beam_fn_api_pb2.StartWorkerResponse(error=f"expected to start {command}, got {error}")
-        _LOG.info("started worker %s (pid %d) for %s", request.worker_id, worker.pid, request.control_endpoint.url)
-        with self._lock:
-            self._workers = [(name, each) for name, each in self._workers if each.poll() is None]
-            self._workers.append((request.worker_id, worker))
+            with self._lock:
+                pid = self._fork(f"{endpoint} {request.worker_id}\n")
+                self._workers = [(name, each) for name, each in self._workers if _runs(each)]
+                self._workers.append((request.worker_id, pid))
+        except (OSError, ValueError) as error:
+            return beam_fn_api_pb2.StartWorkerResponse(error=f"expected to fork a worker, got {error}; see {_OWN_LOG}")
+        _LOG.info("started worker %s (pid %d) for %s", request.worker_id, pid, endpoint)
         return beam_fn_api_pb2.StartWorkerResponse()
 
     def StopWorker(self, request: Any, _context: object) -> Any:  # noqa: N802  # gRPC's name
@@ -55,27 +62,51 @@ class WorkerPool:
         from apache_beam.portability.api import beam_fn_api_pb2
 
         with self._lock:
-            named = [each for name, each in self._workers if name == request.worker_id and each.poll() is None]
-        if len(named) == 1:
-            _end(named[0])
-            _LOG.info("stopped worker %s (pid %d)", request.worker_id, named[0].pid)
+            named = [pid for name, pid in self._workers if name == request.worker_id and _runs(pid)]
+            if len(named) == 1:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(named[0], signal.SIGTERM)
+                _LOG.info("stopped worker %s (pid %d)", request.worker_id, named[0])
         return beam_fn_api_pb2.StopWorkerResponse()
 
     def close(self) -> None:
-        """Stop every worker."""
-        with self._lock:
-            workers = [worker for _, worker in self._workers]
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            _end(worker)
+        """End every worker and the process that they are forked from."""
+        os.close(self._write_end)
+        self._forks.terminate()
+        self._forks.wait(timeout=STOP_SECONDS)
+
+    def _start_forking(self) -> subprocess.Popen[str]:
+        """Start the process that workers are forked from; it imports Beam and then waits for requests."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "tollbook.flink.worker", str(self._read_end)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            pass_fds=(self._read_end,),
+        )
+
+    def _fork(self, request: str) -> int:
+        """Return the pid of a new worker; the process that forks is replaced when it has died.
+
+        Raises:
+            OSError: It died meanwhile.
+            ValueError: It ended without an answer.
+        """
+        if self._forks.poll() is not None:
+            self._forks = self._start_forking()
+        questions, answers = self._forks.stdin, self._forks.stdout
+        if questions is None or answers is None:
+            raise OSError("the process that forks has no pipes")
+        questions.write(request)
+        questions.flush()
+        return int(answers.readline())
 
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until SIGTERM or SIGINT, then stop every worker.
 
     Args:
-        arguments: The folder of the cluster, whose `state.json` says on which port to listen.
+        arguments: The folder of the cluster, whose `state.json` says on which port to listen; or `--port` and the port.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s pool: %(message)s")
     import grpc  # type: ignore[import-untyped]
@@ -85,11 +116,9 @@ def main(arguments: Sequence[str]) -> int:
     asked_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: asked_to_stop.set())
-    state = read_state(Path(arguments[0]) / "state.json")
-    if state is None:
-        _LOG.error("expected the ports of a cluster in %s/state.json, it cannot be read", arguments[0])
+    port = _port(arguments)
+    if port is None:
         return 1
-    port = state.ports.worker_pool
     pool = WorkerPool()
     server = grpc.server(thread_pool_executor.shared_unbounded_instance(), options=[("grpc.so_reuseport", 0)])
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
@@ -104,16 +133,28 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _end(worker: subprocess.Popen[bytes]) -> None:
-    """End a worker, with SIGKILL when it does not heed SIGTERM."""
-    worker.terminate()
+def _port(arguments: Sequence[str]) -> int | None:
+    """Return the port to listen on, or None when it is not to be found, after saying so."""
+    if arguments[0] == "--port":
+        told = arguments[1] if len(arguments) > 1 else ""
+        if told.isdecimal() and 0 < int(told) <= _LAST_PORT:
+            return int(told)
+        _LOG.error("expected --port between 1 and %d, got %r", _LAST_PORT, told)
+        return None
+    state = read_state(Path(arguments[0]) / "state.json")
+    if state is None:
+        _LOG.error("expected the ports of a cluster in %s/state.json, it cannot be read", arguments[0])
+        return None
+    return state.ports.worker_pool
+
+
+def _runs(pid: int) -> bool:
+    """Return whether a worker runs; nobody but the process that forked it reaps it, so its pid is not another's yet."""
     try:
-        worker.wait(timeout=STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        worker.kill()
-        worker.wait()
-    if worker.stdin is not None:
-        worker.stdin.close()
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

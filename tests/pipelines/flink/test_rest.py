@@ -1,0 +1,24 @@
+"""What is asked of Flink's REST interface, and what is said when it does not answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from tollbook.errors import FlinkError
+from tollbook.flink import FlinkCluster
+from tollbook.flink.rest import FlinkRest
+from tollbook.services.ports import any_free
+
+
+def test_a_cluster_that_is_not_there_is_told_with_what_to_do() -> None:
+    """The commonest mistake is a forgotten `flink up`."""
+    (port,) = any_free(1)
+
+    with pytest.raises(FlinkError, match=f"at http://127.0.0.1:{port}.*tollbook flink up"):
+        FlinkRest(f"http://127.0.0.1:{port}").overview()
+
+
+def test_a_job_that_is_not_there_is_told_by_flinks_own_words(flink_cluster: FlinkCluster) -> None:
+    """A job's id is easily that of yesterday's."""
+    with pytest.raises(FlinkError, match=r"got 404: .*Could not find Flink job \(0{32}\)"):
+        FlinkRest(flink_cluster.rest_url).newest_checkpoint("0" * 32)
