@@ -32,3 +32,14 @@
         where billing_period_start in (select planned_days.billing_period_start from planned_days)
     {%- endif -%}
 {% endmacro %}
+
+
+{% macro delete_periods_to_place() %}
+    {% if is_incremental() %}
+        delete from {{ this }}
+        where billing_period_start in (
+            select billing_days.billing_period_start from {{ ref('stg_plan__billing_days') }} as billing_days
+        )
+        or places_version <> (select plan_scope.places_version from {{ ref('stg_plan__scope') }} as plan_scope)
+    {% endif %}
+{% endmacro %}

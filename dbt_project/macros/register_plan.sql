@@ -15,7 +15,7 @@
         {% do run_query('create schema if not exists scratch.lake') %}
         {% do run_query('create schema if not exists scratch.plan') %}
         {% do run_query(plan_table('scope', "read_json('" ~ path ~ "')")) %}
-        {% for name in ('dates', 'billing_days', 'files', 'cross_date_keys') %}
+        {% for name in ('dates', 'billing_days', 'files', 'cross_date_keys', 'places') %}
             {% set table = path | replace('plan.json', name ~ '.parquet') %}
             {% do run_query(plan_table(name, "read_parquet('" ~ table ~ "')")) %}
         {% endfor %}

@@ -1,11 +1,12 @@
 {#- One side of a hand-over: the amounts of a relation summed for each scope. An amount that is not named is not handed
     over there. What is unknown hands over nothing, so a sum without known amounts counts as zero here. Scopes that this
-    build does not touch keep the rows they have; those of the whole ledger and of Kafka are made by every build. -#}
+    build does not touch keep the rows they have; those of the whole ledger, of Kafka and of what is posted are made by every build. -#}
 {% macro side(hand_over, scope_kind, side, relation, amounts, condition='true') -%}
     {%- set scope = {
         'kafka_partition': 'topic_partition',
         'event_date': 'event_date',
         'billing_period': 'billing_period_start',
+        'posted_period': 'billing_period_start',
         'ledger': "'all'",
     }[scope_kind] %}
     select
@@ -13,7 +14,7 @@
         '{{ scope_kind }}' as scope_kind,
         cast({{ scope }} as varchar) as scope,
         '{{ side }}' as side,
-        {%- for measure in ('records', 'input_tokens', 'output_tokens', 'list_cost', 'contracted_cost') %}
+        {%- for measure in ('records', 'input_tokens', 'output_tokens', 'list_cost', 'contracted_cost', 'effective_cost', 'billed_cost') %}
         {%- if amounts[measure] is defined %}
         cast(coalesce(sum({{ amounts[measure] }}), 0) as decimal(38, 12)) as {{ measure }}
         {%- else %}
@@ -46,7 +47,7 @@
 {% macro delete_planned_scopes() %}
     {% if is_incremental() %}
         delete from {{ this }}
-        where scope_kind in ('kafka_partition', 'ledger')
+        where scope_kind in ('kafka_partition', 'ledger', 'posted_period')
             or (
                 scope_kind = 'event_date'
                 and scope in (

@@ -52,6 +52,7 @@ renamed as (
         owner_cost_center,
         owner_business_unit,
         billing_account_id,
+        subscription_id,
 
         -- quantities
         input_tokens,
@@ -70,6 +71,7 @@ renamed as (
         image_output_tokens,
         tool_calls,
         other_units,
+        accelerator_seconds,
 
         -- money
         list_cost,

@@ -21,9 +21,11 @@ from tollbook.lake.snapshot import load_snapshot
 from tollbook.logs import Notice
 from tollbook.rating.periods.calendar import BillingCalendar
 from tollbook.reference.billing_calendar import billing_calendar
+from tollbook.reference.dated.recorded import record_reference
 from tollbook.settings import Settings
 from tollbook.warehouse.balance import check_balance
 from tollbook.warehouse.book import Progress
+from tollbook.warehouse.chargeback import places_of
 from tollbook.warehouse.gaps import take_gaps
 from tollbook.warehouse.gate import judge
 from tollbook.warehouse.keys import index_keys
@@ -110,6 +112,8 @@ def build(
     digest, calendar, now = project_digest(), billing_calendar(settings), clock()
     connect(settings.lake, settings.lake_url)
     with build_lock(folder, tell) as lock, recorded(settings, clock):
+        # What is charged by is kept, also where the command that put it into use died before it was.
+        record_reference(settings.lake, settings.reference, now)
         charges_current = charges_are_current(settings, now)
         with open_ledger(folder) as ledger:
             new_files = _take(settings, folder, ledger, tell)
@@ -214,7 +218,7 @@ def _plan(
         tell(Notice("nothing new in the lake", event="nothing_new", commit=progress.taken_commit))
         return None
     plan = make_plan(folder, ledger, settings.lake, progress, is_full=is_full)
-    write_plan(folder, plan, calendar=calendar, now=now)
+    write_plan(folder, plan, calendar=calendar, now=now, places=places_of(settings, now))
     begin_build(ledger, is_full=is_full)
     dates, files = len(plan.event_dates), _usage_files(plan)
     what = f"plan: {dates} event dates from {files} files"

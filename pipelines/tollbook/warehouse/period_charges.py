@@ -36,6 +36,7 @@ from tollbook.rating.periods.totals import TOTALS_SCHEMA
 from tollbook.rating.sources.contracts import NO_CONTRACTS, contracts_version, read_contracts
 from tollbook.reference.billing_calendar import billing_calendar
 from tollbook.settings import Settings
+from tollbook.warehouse.chargeback import NO_SHARED_CHARGES, shared_inputs
 from tollbook.warehouse.plan import planned_time
 from tollbook.warehouse.python_models import python_model
 from tollbook.warehouse.state import WarehouseFolder
@@ -128,12 +129,13 @@ def _contracts(settings: Settings, now: datetime) -> list[Contract]:
 
 def _inputs(settings: Settings, contracts: Sequence[Contract], calendar: BillingCalendar, now: datetime) -> str:
     """Return a digest of all that decides charges, but for the usage."""
+    shared = shared_inputs(settings, calendar, now)
     if not contracts:
-        return NO_CONTRACTS
+        return NO_CONTRACTS if shared == NO_SHARED_CHARGES else shared
     today = calendar.day_at(now)
     due = {day for contract in contracts for day in _due_days(contract) if day is not None and day <= today}
     dates = [BillingPeriod.of(today).start, *sorted(due)]
-    texts = (contracts_version(contracts), PriceBook.load(settings).version, *map(str, dates))
+    texts = (contracts_version(contracts), PriceBook.load(settings).version, *map(str, dates), shared)
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 

@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tollbook.chargeback.places import Places
 from tollbook.lake.merge import USAGE_VERSION
 from tollbook.lake.remote import fetch
 from tollbook.rating.periods.calendar import BillingCalendar, BillingPeriod
@@ -103,7 +104,9 @@ def make_plan(
     return Plan(is_full, built, progress.taken_commit, progress.taken_rating, tuple(planned), tuple(files), cross)
 
 
-def write_plan(folder: WarehouseFolder, plan: Plan, *, calendar: BillingCalendar, now: datetime) -> None:
+def write_plan(
+    folder: WarehouseFolder, plan: Plan, *, calendar: BillingCalendar, now: datetime, places: Places
+) -> None:
     """Write the plan where dbt looks for it. Written anew by every build, so it need not be atomic.
 
     Args:
@@ -111,6 +114,7 @@ def write_plan(folder: WarehouseFolder, plan: Plan, *, calendar: BillingCalendar
         plan: What the build does.
         calendar: Assigns calls to billing periods.
         now: When it does so: what contracts make due by then is charged.
+        places: The hierarchy by which charges are placed.
     """
     folder.plan.parent.mkdir(parents=True, exist_ok=True)
     tables = {
@@ -118,6 +122,7 @@ def write_plan(folder: WarehouseFolder, plan: Plan, *, calendar: BillingCalendar
         "billing_days": _billing_days(calendar, plan.event_dates),
         "files": pa.Table.from_pylist(list(plan.files), schema=_FILES),
         "cross_date_keys": plan.cross_dates.keys,
+        "places": places.table(),
     }
     for name, table in tables.items():
         pq.write_table(table, folder.plan.with_name(f"{name}.parquet"))
@@ -127,6 +132,7 @@ def write_plan(folder: WarehouseFolder, plan: Plan, *, calendar: BillingCalendar
         "target_commit": plan.target_commit,
         "planned_at": now.isoformat(),
         "billing_time_zone": calendar.time_zone,
+        "places_version": places.version,
     }
     folder.plan.write_text(json.dumps(scope), encoding="utf-8")
 

@@ -9,4 +9,4 @@ def model(dbt: Any, session: Any) -> Any:
     """Return the billing periods of usage and charges, with their instants."""
     from tollbook.warehouse.billing_periods import billing_periods_of
 
-    return billing_periods_of([dbt.ref("fct_chargeback_by_team"), dbt.ref("fct_period_charges")], session)
+    return billing_periods_of([dbt.ref("int_usage_charges_summed"), dbt.ref("int_charge_origins_computed")], session)

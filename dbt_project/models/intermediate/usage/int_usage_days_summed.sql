@@ -16,6 +16,7 @@ with calls as (
 
 select
     usage_date,
+    billing_date,
     billing_period_start,
     team,
     cost_center,
@@ -31,6 +32,11 @@ select
     cost_basis,
     unpriced_reason,
     billing_currency,
+    billing_account_id,
+    subscription_id,
+    contract_id,
+    sku_price_id,
+    cast(sum(accelerator_seconds) as decimal(38, 12)) as accelerator_seconds,
     {{ summed_measures() }}
 
 from calls

@@ -36,13 +36,18 @@
     'records': 'usage_rows', 'input_tokens': 'input_tokens', 'output_tokens': 'output_tokens', 'list_cost': 'list_cost',
     'contracted_cost': 'contracted_cost',
 } %}
+{#- What is charged: usage by what calls cost, the rest by what is posted. -#}
+{%- set charged = {
+    'records': '1', 'contracted_cost': 'contracted_cost', 'effective_cost': 'effective_cost',
+} %}
+{%- set posted = {'effective_cost': 'effective_cost', 'billed_cost': 'billed_cost'} %}
 {%- set no_record = 'tombstones + control_offsets + aborted_offsets + missing_offsets + lost_offsets' %}
 {%- set accepted = "telling_state in ('standing', 'superseded', 'voided')" %}
 {%- set quarantined = "telling_state in ('duplicate', 'conflict')" %}
 {%- set not_standing = "telling_state in ('superseded', 'voided')" %}
 {#- The live sums balance over the whole ledger: a telling takes back what counted before it, on whatever date. -#}
-{%- set by_partition, by_date, by_period, whole =
-    ['kafka_partition'], ['event_date', 'ledger'], ['billing_period', 'ledger'], ['ledger']
+{%- set by_partition, by_date, by_period, whole, by_posting =
+    ['kafka_partition'], ['event_date', 'ledger'], ['billing_period', 'ledger'], ['ledger'], ['posted_period', 'ledger']
 %}
 {%- set hand_overs = [
     ('kafka_to_records', by_partition, [
@@ -120,6 +125,32 @@
     ('charge_log_to_charges', whole, [
         ('in', 'charge_scopes', {'records': 'charges', 'contracted_cost': 'contracted_cost'}),
         ('out', 'period_charges', {'records': '1', 'contracted_cost': 'contracted_cost'}),
+    ]),
+    ('calls_to_charges', by_period, [
+        ('in', 'usage_days', calls),
+        ('out', 'charges', calls, "charge_kind = 'usage'"),
+    ]),
+    ('period_charges_to_origins', by_posting, [
+        ('in', 'period_charges', charged),
+        ('out', 'origins', charged, "source_kind = 'contract'"),
+    ]),
+    ('origins_to_charges', by_posting, [
+        ('in', 'origins', {'contracted_cost': 'contracted_cost', 'effective_cost': 'effective_cost'}),
+        ('out', 'charges', {'contracted_cost': 'contracted_cost', 'effective_cost': 'effective_cost'},
+            'origin_charge_id is not null'),
+    ]),
+    ('invoices_to_charges', by_posting, [
+        ('in', 'invoice_lines', {'billed_cost': 'billed_cost'}, "charge_category <> 'Tax'"),
+        ('out', 'charges', {'billed_cost': 'billed_cost'},
+            "billed_by is not null or charge_kind = 'invoice_unplaced'"),
+    ]),
+    ('charges_to_chargeback_by_team', by_posting, [
+        ('in', 'charges', posted),
+        ('out', 'chargeback_by_team', posted),
+    ]),
+    ('charges_to_chargeback_by_workflow', by_posting, [
+        ('in', 'charges', posted),
+        ('out', 'chargeback_by_workflow', posted),
     ]),
 ] %}
 
@@ -228,6 +259,24 @@ chargeback_by_workflow as (
 
 ),
 
+charges as (
+
+    select * from {{ ref('fct_charges') }}
+
+),
+
+origins as (
+
+    select * from {{ ref('fct_charge_origins') }}
+
+),
+
+invoice_lines as (
+
+    select * from {{ ref('fct_invoice_lines') }}
+
+),
+
 usage_files as (
 
     select
@@ -284,12 +333,16 @@ amounts as (
             when 'output_tokens' then sides.output_tokens
             when 'list_cost' then sides.list_cost
             when 'contracted_cost' then sides.contracted_cost
+            when 'effective_cost' then sides.effective_cost
+            when 'billed_cost' then sides.billed_cost
         end as amount
 
     from sides
 
     cross join (
-        values ('records'), ('input_tokens'), ('output_tokens'), ('list_cost'), ('contracted_cost')
+        values
+        ('records'), ('input_tokens'), ('output_tokens'), ('list_cost'), ('contracted_cost'), ('effective_cost'),
+        ('billed_cost')
     ) as measures (measure)
 
 ),

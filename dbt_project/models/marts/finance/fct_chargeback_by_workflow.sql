@@ -1,28 +1,8 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='append',
-        pre_hook="{{ delete_planned_periods() }}"
-    )
-}}
+{{ config(materialized='table') }}
 
-with usage_days as (
+with charges as (
 
-    select * from {{ ref('int_usage_days_summed') }}
-
-),
-
-planned_days as (
-
-    select * from {{ ref('stg_plan__billing_days') }}
-
-),
-
-usage_days_of_touched_periods as (
-
-    select * from usage_days
-
-    {{ planned_periods_only() }}
+    select * from {{ ref('fct_charges') }}
 
 )
 
@@ -32,8 +12,8 @@ select
     team,
     workflow,
     billing_currency,
-    {{ summed_measures() }}
+    {{ summed_charges() }}
 
-from usage_days_of_touched_periods
+from charges
 
 group by all

@@ -113,10 +113,20 @@ ALONE = {
         ("unit: spend", "unit: credits"),
         "16: entries/0/included: expected credit_value beside credits",
     ),
+    "all usage with a quantity": (
+        "subscriptions",
+        ("unit: spend", "unit: all"),
+        "16: entries/0/included: expected no other key beside the unit all",
+    ),
+    "included usage of no quantity": (
+        "subscriptions",
+        (', quantity: "20.00"', ""),
+        "16: entries/0/included: expected the key 'quantity' beside the unit spend, got none",
+    ),
     "overage of nothing": (
         "subscriptions",
         ('included: {unit: spend, quantity: "20.00", per: seat}', 'overage: {price: "1"}'),
-        "16: entries/0/overage: expected it beside included usage alone",
+        "16: entries/0/overage: expected it beside included usage of a quantity alone",
     ),
     "a cost below zero": (
         "shared_platforms",

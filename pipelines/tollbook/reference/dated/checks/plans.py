@@ -37,23 +37,34 @@ def check_subscriptions(entries: Entries, others: Others) -> Iterator[DocumentFa
     for entry in entries:
         body = entry.body
         for where in (("fee",), ("seats", "fee"), ("included", "quantity"), ("overage", "price")):
-            if where[0] in body:
+            if where[-1] in (body if len(where) == 1 else body.get(where[0], {})):
                 yield from not_below_zero(entry, where)
         yield from _seats(entry, others)
-        included = body.get("included")
-        if included is None:
-            if "overage" in body:
-                yield entry.fault(("overage",), "expected it beside included usage alone", came="")
-        elif (included["unit"] == "credits") != ("credit_value" in included):
-            yield entry.fault(("included",), "expected credit_value beside credits, and beside them alone", came="")
-        elif "credit_value" in included and amount_at(entry, ("included", "credit_value")) <= 0:
-            yield entry.fault(("included", "credit_value"), "expected more than nothing")
-        elif included["per"] == "seat" and "seats" not in body:
-            yield entry.fault(("included", "per"), "expected seats in the entry, as it is counted by them")
+        yield from _included(entry)
         if "term_from" in body and body["per"] != "year":
             yield entry.fault(("term_from",), "expected it beside fees of a year alone")
         elif "term_from" in body and body["term_from"] > body["valid_from"]:
             yield entry.fault(("term_from",), "expected a day that is not after valid_from")
+
+
+def _included(entry: DatedEntry) -> Iterator[DocumentFault]:
+    included = entry.body.get("included")
+    if included is None or included["unit"] == "all":
+        if "overage" in entry.body:
+            yield entry.fault(("overage",), "expected it beside included usage of a quantity alone", came="")
+        if included is not None and len(included) > 1:
+            yield entry.fault(("included",), "expected no other key beside the unit all", came="")
+        return
+    for key in ("quantity", "per"):
+        if key not in included:
+            rule = f"expected the key {key!r} beside the unit {included['unit']}, got none"
+            yield entry.fault(("included",), rule, came="")
+    if (included["unit"] == "credits") != ("credit_value" in included):
+        yield entry.fault(("included",), "expected credit_value beside credits, and beside them alone", came="")
+    elif "credit_value" in included and amount_at(entry, ("included", "credit_value")) <= 0:
+        yield entry.fault(("included", "credit_value"), "expected more than nothing")
+    if included.get("per") == "seat" and "seats" not in entry.body:
+        yield entry.fault(("included", "per"), "expected seats in the entry, as it is counted by them")
 
 
 def _seats(entry: DatedEntry, others: Others) -> Iterator[DocumentFault]:
