@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -31,43 +30,20 @@ from tollbook.lake.steps import reached
 from tollbook.stream.aggregate import fold
 from tollbook.stream.coders import RecordBatchCoder
 from tollbook.stream.decode import Clock
-from tollbook.stream.parts import MINUTES_PART, REJECTS_PART, USAGE_PART, CommitPart
+from tollbook.stream.parts import (
+    MINUTES_PART,
+    REJECTS_PART,
+    TAKEN_BACK_PART,
+    USAGE_PART,
+    CommitPart,
+    missing_parts,
+)
+from tollbook.stream.plan import CommitPlan, PlanLoader
 from tollbook.stream.ranges import ChunkOrigin
 from tollbook.stream.write import split_by_date
 
 _MAX_NAMES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class CommitPlan:
-    """What the commit must know besides the parts.
-
-    Attributes:
-        lake: Folder of the lake.
-        base: Newest commit when the micro-batch was planned, 0 for none.
-        batch: Name of the micro-batch, so that a retry finds the commit it made.
-        epoch: The meter's epoch.
-        epoch_owner: Name of the meter, so that another one with the same epoch is known.
-        writer: Who writes, for people.
-        catalogue_version: Version of the price book that rated the events.
-        reference_version: Owner rules that assigned them.
-        beginnings: First offset of every known partition, as (topic, partition, offset).
-        topic_ids: Kafka's id of each topic.
-    """
-
-    lake: Path
-    base: int
-    batch: str
-    epoch: int
-    epoch_owner: str
-    writer: str
-    catalogue_version: str
-    reference_version: str
-    beginnings: tuple[tuple[str, int, int], ...] = ()
-    topic_ids: tuple[tuple[str, str], ...] = ()
-
-
-PlanLoader = Callable[[], CommitPlan]
+_SUMS = (MINUTES_PART, TAKEN_BACK_PART)
 
 
 class CommitUsage(beam.PTransform):
@@ -110,9 +86,15 @@ def commit_parts(parts: list[CommitPart], plan: CommitPlan, *, now: datetime) ->
 
     Raises:
         FencedError: Another meter took over.
-        CommitConflictError: The book does not go on where the micro-batch begins.
+        CommitConflictError: The book does not go on where the micro-batch begins, or parts are missing.
         LakeWriteError: The disk is full or read-only; nothing was committed.
     """
+    missing = missing_parts(plan.ranges, parts)
+    if missing:
+        raise CommitConflictError(
+            f"expected all parts of the micro-batch {plan.batch}, {'; '.join(missing[:3])} did not come; nothing was "
+            "committed"
+        )
     files = sorted((file for part in parts for file in part.files), key=lambda file: file.path)
     files += _write_minutes(parts, plan)
     sync_folders((file.path for file in files), plan.lake)
@@ -120,7 +102,7 @@ def commit_parts(parts: list[CommitPart], plan: CommitPlan, *, now: datetime) ->
     while True:
         before = newest(plan.lake)
         refuse_if_fenced(plan.lake, before, plan.epoch, plan.epoch_owner)
-        made = _commit_of(plan, before.commit if before is not None else 0)
+        made = commit_of(plan, before.commit if before is not None else 0)
         if made:
             return made
         manifest = _manifest(parts, plan, before, files, now)
@@ -148,7 +130,7 @@ def refuse_if_fenced(lake: Path, before: Manifest | None, epoch: int, owner: str
         )
 
 
-def _commit_of(plan: CommitPlan, last: int) -> int:
+def commit_of(plan: CommitPlan, last: int) -> int:
     """Return the commit since the plan that this very micro-batch made, 0 for none."""
     for number in range(last, plan.base, -1):
         if read_commit(plan.lake, number).batch == plan.batch:
@@ -242,13 +224,13 @@ def _check_rejects(usage: list[CommitPart], parts: list[CommitPart]) -> None:
     written: dict[tuple[str, int, int], int] = defaultdict(int)
     for part in parts:
         if part.kind == REJECTS_PART:
-            written[_place(part.chunk())] += sum(file.rows for file in part.files if file.table == "rejects")
+            written[_place(part.chunk())] += sum(file.rows for file in part.files)
     if expected != dict(written):
         raise CommitConflictError(f"expected rejects {expected} by chunk, got {dict(written)}; nothing was committed")
 
 
 def _write_minutes(parts: list[CommitPart], plan: CommitPlan) -> list[FileEntry]:
-    batches = [RecordBatchCoder().decode(part.minutes) for part in parts if part.kind == MINUTES_PART]
+    batches = [RecordBatchCoder().decode(part.minutes) for part in parts if part.kind in _SUMS]
     batches = [batch.replace_schema_metadata(None) for batch in batches if batch.num_rows]
     if not batches:
         return []

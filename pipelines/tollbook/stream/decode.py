@@ -88,7 +88,8 @@ class _Decode(beam.DoFn):
         decoded = self._router.decode(element.column("value"), topic_format, now=now, headers=headers)
         reached("batch_decoded")
         self._watch(element, decoded)
-        yield _with_outcome(origin, decoded).attach(with_place(decoded, element, now))
+        origin = _with_outcome(origin, decoded)
+        yield origin.attach(with_place(decoded, element, now))
         if decoded.rejected:
             rejects = rejected_batch(
                 decoded.rejected,
@@ -142,6 +143,7 @@ def _with_outcome(origin: ChunkOrigin, decoded: Decoded) -> ChunkOrigin:
         further_items=items + decoded.silent_records - origin.records,
         unknown_fields=decoded.unknown_fields,
         ignored=decoded.ignored,
+        unparsed=sum(each.value_state == LIES_APART for each in decoded.rejected),
     )
 
 

@@ -20,6 +20,7 @@ from tollbook.errors import CorruptManifestError, RejectFloodError
 from tollbook.formats.decoder import Decoded, Rejected
 from tollbook.formats.reasons import REASONS
 from tollbook.lake.manifest import Manifest, newest_commit, read_commit
+from tollbook.stream.parts import USAGE_PART, CommitPart
 from tollbook.stream.ranges import ChunkOrigin
 
 MAX_REJECT_SHARE: Final = 0.5
@@ -93,8 +94,6 @@ class RejectWatch:
         Raises:
             RejectFloodError: More of the last records were refused than the limit allows.
         """
-        if self._limit.max_share is None:
-            return
         told = len(decoded.rows) + len(decoded.rejected) + decoded.silent_records
         run = _Run(told, len(decoded.rejected), is_under_way=True)
         topic = ChunkOrigin.of(records).topic
@@ -103,6 +102,30 @@ class RejectWatch:
             run.causes[cause] += 1
             if cause not in run.examples:
                 run.examples[cause] = _example(records, each)
+        self._note(run)
+
+    def note_parts(self, parts: Iterable[CommitPart]) -> None:
+        """Note what became of the records of whole micro-batches, after the fact.
+
+        Raises:
+            RejectFloodError: More of the last records were refused than the limit allows.
+        """
+        runs: dict[tuple[str, int, int], _Run] = {}
+        for part in parts:
+            origin = part.chunk()
+            run = runs.setdefault((origin.topic, origin.partition, origin.first_offset), _Run(0, 0, is_under_way=True))
+            if part.kind == USAGE_PART:
+                run.told, run.rejected = origin.records + origin.further_items, origin.items - part.usage_rows
+            for each in part.causes:
+                cause = Cause(origin.topic, each.reason, each.field)
+                run.causes[cause] += each.times
+                run.examples.setdefault(cause, each.example)
+        for place in sorted(runs):
+            self._note(runs[place])
+
+    def _note(self, run: _Run) -> None:
+        if self._limit.max_share is None:
+            return
         with self._lock:
             self._runs.append(run)
             self._judge(self._limit.max_share)

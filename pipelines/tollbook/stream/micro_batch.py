@@ -10,17 +10,15 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.worker.bundle_processor import DATA_INPUT_URN, DATA_OUTPUT_URN
 
+from tollbook.stream.plan import CommitPlan
 from tollbook.stream.ranges import OffsetRange
-
-if TYPE_CHECKING:
-    from tollbook.stream.commit import CommitPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +26,10 @@ class MicroBatch:
     """A micro-batch as it is planned.
 
     Attributes:
-        ranges: Offsets to read.
-        plan: What its commit must know.
+        plan: What to read, and what its commit must know.
         is_given_up: Says whether to end it without a commit.
     """
 
-    ranges: tuple[OffsetRange, ...]
     plan: CommitPlan
     is_given_up: Callable[[], bool] = lambda: False
 
@@ -79,7 +75,7 @@ class _Ranges(beam.DoFn):
         self._name = name
 
     def process(self, element: bytes) -> Iterable[OffsetRange]:  # noqa: ARG002  an impulse says nothing
-        yield from planned(self._name).ranges
+        yield from planned(self._name).plan.ranges
 
 
 class PreparedPipeline:

@@ -5,12 +5,32 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
 from tollbook.errors import OffsetGapError
 
 _METADATA_KEY = b"tollbook.chunk"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStamp:
+    """Which micro-batch something belongs to, and what its steps must know of it wherever they run.
+
+    Attributes:
+        batch: Name of the micro-batch.
+        epoch: The meter's epoch.
+        sequence: How many micro-batches of the epoch were committed before this one was planned.
+        book: Number of the recorded price book that rates its events.
+        ingest_date: UTC date under which its rejects are written, `YYYY-MM-DD`.
+    """
+
+    batch: str = ""
+    epoch: int = 0
+    sequence: int = 0
+    book: int = 0
+    ingest_date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +44,7 @@ class OffsetRange:
         next_offset: Offset after the last.
         base: What the book's offsets are above Kafka's: zero, unless the log of the partition began anew.
         may_have_holes: Whether offsets may be absent in the middle of the log, as compaction leaves it.
+        stamp: The micro-batch that reads them.
     """
 
     topic: str
@@ -32,6 +53,7 @@ class OffsetRange:
     next_offset: int
     base: int = 0
     may_have_holes: bool = True
+    stamp: BatchStamp = field(default_factory=BatchStamp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +72,8 @@ class ChunkOrigin:
 
     Always: `next_offset - first_offset` = records + tombstones + control + aborted + missing. `unknown_fields` counts
     the events that carried each field outside the contract, once they are decoded; `ignored` what was left out on
-    purpose, by reason. Then too: records + `further_items` = events + rejects + `silent_records`.
+    purpose, by reason. Then too: records + `further_items` = events + rejects + `silent_records`. `unparsed` counts the
+    rejects whose bytes lie apart; `stamp` says which micro-batch reads the chunk.
     """
 
     topic: str
@@ -65,6 +88,8 @@ class ChunkOrigin:
     further_items: int = 0
     unknown_fields: dict[str, int] = field(default_factory=dict)
     ignored: dict[str, int] = field(default_factory=dict)
+    unparsed: int = 0
+    stamp: BatchStamp = field(default_factory=BatchStamp)
 
     @property
     def items(self) -> int:
@@ -83,7 +108,12 @@ class ChunkOrigin:
     @classmethod
     def of(cls, batch: pa.RecordBatch) -> ChunkOrigin:
         """Return the origin that `attach` put on a batch; KeyError when there is none."""
-        return cls(**json.loads((batch.schema.metadata or {})[_METADATA_KEY]))
+        return cls.from_dict(json.loads((batch.schema.metadata or {})[_METADATA_KEY]))
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> ChunkOrigin:
+        """Return the origin that `dataclasses.asdict` made a mapping of."""
+        return cls(**{**told, "stamp": BatchStamp(**told.get("stamp", {}))})
 
 
 def plan_ranges(

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 
 import apache_beam as beam
 import pyarrow as pa
 
 from tollbook.rating.book import PriceBook
-from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.columns import cost_columns
 from tollbook.stream.columns import with_columns
+from tollbook.stream.ranges import ChunkOrigin
 
 BookLoader = Callable[[], PriceBook]
-
-
-@lru_cache(maxsize=1)
-def genai_book() -> PriceBook:
-    """Return a book of genai-prices' list prices alone, compiled once a process."""
-    return PriceBook.of(Catalogue.from_genai_prices())
+RecordedBookLoader = Callable[[int], PriceBook]
+"""Gives the book that was recorded under a number."""
 
 
 class RateUsage(beam.PTransform):
-    """Give each event its costs, in whole pico-USD, at the prices in force when it occurred.
+    """Give each event its costs, in whole pico-USD, at the prices in force when it occurred, by its batch's book.
 
-    Input: `usage_event/v1`, shape (n_events,).
+    Input: `usage_event/v1`, shape (n_events,), with their ChunkOrigin.
     Output: the same with `list_cost`, `contracted_cost`, `contract_id`, `rated_list_cost`, `cost_basis`,
         `unpriced_reason`, `sku_price_id` and `catalogue_version`. An event without a price has null costs and a
         reason, never a cost of zero. Texts are dictionary-encoded.
     """
 
-    def __init__(self, load_book: BookLoader = genai_book) -> None:
+    def __init__(self, load_book: RecordedBookLoader) -> None:
         super().__init__()
         self._load_book = load_book
 
@@ -41,8 +36,8 @@ class RateUsage(beam.PTransform):
 
 
 class _RateByRequest(beam.DoFn):
-    def __init__(self, load_book: BookLoader) -> None:
+    def __init__(self, load_book: RecordedBookLoader) -> None:
         self._load_book = load_book
 
     def process(self, element: pa.RecordBatch) -> Iterable[pa.RecordBatch]:
-        yield with_columns(element, cost_columns(element, self._load_book()))
+        yield with_columns(element, cost_columns(element, self._load_book(ChunkOrigin.of(element).stamp.book)))

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ from tollbook.contracts import contract
 from tollbook.errors import KafkaRefusedError, KafkaUnavailableError, MicroBatchGivenUpError
 from tollbook.lake.steps import reached
 from tollbook.stream.kafka_batches import CONTROL, RECORDS, Headers, RecordChunk, read_in_chunks
+from tollbook.stream.parts import range_part
 from tollbook.stream.ranges import ChunkOrigin, OffsetHole, OffsetRange
 
 CHUNK_RECORDS = 32_768
@@ -32,12 +34,17 @@ _POLLED_CHUNKS = 2
 _MOST_READERS = 8
 
 
+BATCHES, RANGES = "batches", "ranges"
+
+
 class ReadKafkaRecords(beam.PTransform):
     """Read planned ranges of Kafka offsets.
 
     Input: OffsetRange.
-    Output: RecordBatch of `kafka_record/v1`, shape (n_records,), with its ChunkOrigin; at most `CHUNK_RECORDS` rows or
-        about `CHUNK_BYTES`. The chunks of a range cover it without gap or overlap.
+    Output `batches`: RecordBatch of `kafka_record/v1`, shape (n_records,), with its ChunkOrigin; at most
+        `CHUNK_RECORDS` rows or about `CHUNK_BYTES`. The chunks of a range cover what was read of it without gap or
+        overlap.
+    Output `ranges`: for each range, once it is read, the encoded CommitPart that says how far.
     Retries read the same offsets again and have no effect of their own.
     """
 
@@ -46,22 +53,27 @@ class ReadKafkaRecords(beam.PTransform):
         super().__init__()
         self._args = (cluster, is_given_up)
 
-    def expand(self, ranges: beam.PCollection) -> beam.PCollection:
-        """Return the batches of the ranges."""
-        return ranges | "ReadRange" >> beam.ParDo(_ReadRange(*self._args)).with_output_types(pa.RecordBatch)
+    def expand(self, ranges: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
+        """Return the tagged outputs."""
+        return ranges | "ReadRange" >> beam.ParDo(_ReadRange(*self._args)).with_output_types(
+            pa.RecordBatch
+        ).with_outputs(RANGES, main=BATCHES)
 
 
 class _ReadRange(beam.DoFn):
     def __init__(self, cluster: KafkaCluster, is_given_up: Callable[[], bool]) -> None:
         self._cluster, self._is_given_up = cluster, is_given_up
 
-    def process(self, element: OffsetRange) -> Iterable[pa.RecordBatch]:
-        with _consumer_lock:
-            reader = reader_for(self._cluster, element.topic, element.partition)
+    def process(self, element: OffsetRange) -> Iterable[pa.RecordBatch | beam.pvalue.TaggedOutput]:
+        end = element.first_offset
+        reader = reader_for(self._cluster, element.topic, element.partition)
+        with reader.lock:
             for batch in reader.read(element, is_given_up=self._is_given_up):
+                end = ChunkOrigin.of(batch).next_offset
                 yield batch
                 if self._is_given_up():
                     raise _given_up(element)
+        yield beam.pvalue.TaggedOutput(RANGES, range_part(element, end))
 
 
 @dataclass(slots=True)
@@ -127,6 +139,7 @@ class _Gathered:
             tombstones=self.tombstones,
             control=self.control,
             aborted=self.aborted,
+            stamp=place.stamp,
         )
         return origin.attach(pa.RecordBatch.from_arrays(arrays, schema=schema))
 
@@ -134,10 +147,14 @@ class _Gathered:
 class PartitionReader:
     """Reads one partition range by range. A range that goes on where the last one ended needs no new request.
 
-    What a request brought beyond the end of a range is kept for the next.
+    What a request brought beyond the end of a range is kept for the next. One thread at a time, which holds `lock`,
+    may read by a consumer.
     """
 
-    def __init__(self, consumer: KafkaConsumer, partition: TopicPartition) -> None:
+    def __init__(
+        self, consumer: KafkaConsumer, partition: TopicPartition, lock: AbstractContextManager[Any] | None = None
+    ) -> None:
+        self.lock = lock or threading.Lock()
         self._consumer, self._partition = consumer, partition
         self._ahead: deque[RecordChunk] = deque()
         self._position: int | None = None
@@ -234,8 +251,9 @@ def _given_up(place: OffsetRange) -> MicroBatchGivenUpError:
     return MicroBatchGivenUpError(f"gave up reading {place.topic}-{place.partition}: the meter was asked to stop")
 
 
-_consumer_lock = threading.Lock()
 _Key = tuple[KafkaCluster, *tuple[str, ...]]
+_making = threading.RLock()
+_locks: dict[_Key, threading.Lock] = {}
 _consumers: dict[_Key, KafkaConsumer] = {}
 _holes: dict[tuple[str, int], OffsetHole] = {}
 _readers: dict[_Key, PartitionReader] = {}
@@ -252,10 +270,12 @@ def reader_for(cluster: KafkaCluster, topic: str, partition: int) -> PartitionRe
         KafkaUnavailableError: No broker answers.
     """
     key = (cluster, topic, str(partition))
-    if key not in _readers:
-        own = key if len(_readers) < _MOST_READERS else (cluster, "records")
-        _readers[key] = PartitionReader(_consumer(cluster, own), TopicPartition(topic, partition))
-    return _readers[key]
+    with _making:
+        if key not in _readers:
+            own = key if len(_readers) < _MOST_READERS else (cluster, "records")
+            lock = _locks.setdefault(own, threading.Lock())
+            _readers[key] = PartitionReader(_consumer(cluster, own), TopicPartition(topic, partition), lock)
+        return _readers[key]
 
 
 def _consumer(cluster: KafkaCluster, key: _Key) -> KafkaConsumer:

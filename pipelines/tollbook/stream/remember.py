@@ -1,7 +1,15 @@
-"""Remembering what was counted before the meter began: from the newest files of the lake, by the same rule."""
+"""What a process remembers of the calls it counted: from the newest files of the lake, then from batch to batch.
+
+Every process that works on micro-batches remembers on its own. The stamp of a micro-batch says what became of the one
+before: under another epoch what was counted may never have been committed, so the lake is asked anew.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -13,11 +21,51 @@ from tollbook.lake.merge import USAGE_VERSION
 from tollbook.lake.remote import fetch
 from tollbook.lake.snapshot import load_snapshot
 from tollbook.stream.call_memory import CallMemory
+from tollbook.stream.ranges import BatchStamp
 from tollbook.stream.repeats import READ, count_calls
 
 REMEMBERED_TELLINGS = 500_000
 _MOST_FILES = 4_096
 _BATCH_ROWS = 65_536
+
+
+@dataclass(slots=True)
+class _Held:
+    """What is remembered of a lake, and the micro-batch that was counted last."""
+
+    stamp: BatchStamp
+    memory: CallMemory = field(default_factory=CallMemory)
+
+
+@contextmanager
+def memory_at(lake: Path, stamp: BatchStamp) -> Iterator[CallMemory]:
+    """Give one thread what this process remembers of a lake's calls when it works on a micro-batch.
+
+    Args:
+        lake: Folder of the lake.
+        stamp: The micro-batch. What was counted before is remembered if it is of an earlier sequence of its epoch; what
+            another micro-batch of its sequence counted was not committed, and is forgotten.
+    """
+    with _counting:
+        held = _held.get(lake)
+        if held is None or held.stamp.epoch != stamp.epoch:
+            held = _Held(stamp)
+            remember_lately(lake, held.memory)
+            _held.clear()
+            _held[lake] = held
+        elif held.stamp.batch != stamp.batch:
+            if held.stamp.sequence < stamp.sequence:
+                held.memory.keep()
+            else:
+                held.memory.begin()
+            held.stamp = stamp
+        yield held.memory
+
+
+def forget_memories() -> None:
+    """Forget what this process remembers, as a meter does that begins."""
+    with _counting:
+        _held.clear()
 
 
 def remember_lately(lake: Path, memory: CallMemory, *, tellings: int = REMEMBERED_TELLINGS) -> int:
@@ -51,6 +99,9 @@ def remember_lately(lake: Path, memory: CallMemory, *, tellings: int = REMEMBERE
             memory.keep()
     return rows
 
+
+_counting = threading.RLock()
+_held: dict[Path, _Held] = {}
 
 # Rows of files that upkeep made of others bear their commit themselves.
 _SQL = f"""

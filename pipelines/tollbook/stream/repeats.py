@@ -7,7 +7,8 @@ warehouse decides what is a duplicate.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 
 import apache_beam as beam
 import duckdb
@@ -19,7 +20,7 @@ from tollbook.contracts import contract
 from tollbook.stream.aggregate import KEYS, SUMS
 from tollbook.stream.call_memory import COUNTED, CallMemory, Outcome
 from tollbook.stream.columns import with_columns
-from tollbook.stream.ranges import ChunkOrigin
+from tollbook.stream.ranges import BatchStamp, ChunkOrigin
 
 MARKED, TAKEN_BACK = "marked", "taken_back"
 TAKEN_BACK_PREFIX = "taken_back_"
@@ -29,6 +30,9 @@ READ = (
     *("cost_basis", "list_cost", *PLACE),
 )
 """Columns of `usage_record/v1` that marking reads."""
+
+MemoryAt = Callable[[BatchStamp], AbstractContextManager[CallMemory]]
+"""Gives what a process remembers when it works on a micro-batch, to one thread at a time."""
 
 _REPORTED_RANK = 2**32
 _MINUTE_MICROSECONDS = 60_000_000
@@ -47,31 +51,32 @@ class MarkRepeats(beam.PTransform):
     Retries may mark an event as a repeat of itself; nothing but the live sums depends on it.
     """
 
-    def __init__(self, memory_name: str) -> None:
+    def __init__(self, memory_at: MemoryAt) -> None:
         super().__init__()
-        self._memory_name = memory_name
+        self._memory_at = memory_at
 
     def expand(self, events: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Return the tagged outputs."""
-        return events | "MarkSeen" >> beam.ParDo(_MarkSeen(self._memory_name)).with_output_types(
+        return events | "MarkSeen" >> beam.ParDo(_MarkSeen(self._memory_at)).with_output_types(
             pa.RecordBatch
         ).with_outputs(TAKEN_BACK, main=MARKED)
 
 
 class _MarkSeen(beam.DoFn):
-    def __init__(self, memory_name: str) -> None:
-        self._memory_name = memory_name
+    def __init__(self, memory_at: MemoryAt) -> None:
+        self._memory_at = memory_at
 
     def process(self, element: pa.RecordBatch) -> Iterable[pa.RecordBatch | beam.pvalue.TaggedOutput]:
-        memory = memory_of(self._memory_name)
-        outcome = count_calls(memory, element)
+        origin = ChunkOrigin.of(element)
+        with self._memory_at(origin.stamp) as memory:
+            outcome = count_calls(memory, element)
+            taken_back = taken_back_minutes(memory, outcome) if len(outcome.corrects) else None
         marked = with_columns(element, {"stream_repeat": pa.array(outcome.repeats)})
-        if not len(outcome.corrects):
+        if taken_back is None:
             yield marked
             return
         yield with_columns(marked, _taken_back_columns(outcome))
-        taken_back = taken_back_minutes(memory, outcome)
-        yield beam.pvalue.TaggedOutput(TAKEN_BACK, ChunkOrigin.of(element).attach(taken_back))
+        yield beam.pvalue.TaggedOutput(TAKEN_BACK, origin.attach(taken_back))
 
 
 def count_calls(memory: CallMemory, events: pa.RecordBatch) -> Outcome:
@@ -108,17 +113,6 @@ def taken_back_minutes(memory: CallMemory, outcome: Outcome) -> pa.RecordBatch:
     )
     table = pa.table({name: columns[name] for name in schema.names}).cast(schema)
     return pa.RecordBatch.from_arrays([table[name].combine_chunks() for name in schema.names], schema=schema)
-
-
-def memory_of(name: str) -> CallMemory:
-    """Return what this process remembers under `name`."""
-    return _memories.setdefault(name, CallMemory())
-
-
-def forget_memory(name: str) -> CallMemory:
-    """Begin what this process remembers under `name` anew, and return it."""
-    _memories[name] = CallMemory()
-    return _memories[name]
 
 
 def _taken_back_columns(outcome: Outcome) -> dict[str, pa.Array]:
@@ -183,4 +177,3 @@ _PLACE_SCHEMA = pa.schema([pa.field(name, pa.string()) for name in PLACE])
 _HASH_SQL = f"select hash(source, event_id) as call_key, hash({', '.join(PLACE)}) as place_key from events"
 _hashing = threading.Lock()
 _connection = duckdb.connect(config={"threads": 1})
-_memories: dict[str, CallMemory] = {}

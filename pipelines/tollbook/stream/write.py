@@ -15,7 +15,7 @@ from tollbook.formats.rejected import REJECTED_VERSION
 from tollbook.lake.layout import REJECTS, USAGE, chunk_name, data_path
 from tollbook.lake.manifest import FileEntry, LiveSums
 from tollbook.lake.parquet import write_parquet
-from tollbook.stream.parts import REJECTS_PART, USAGE_PART, files_part
+from tollbook.stream.parts import REJECTS_PART, UNPARSED_PART, RejectCause, files_part, usage_part
 from tollbook.stream.ranges import ChunkOrigin
 from tollbook.stream.repeats import TAKEN_BACK_PREFIX
 
@@ -30,26 +30,26 @@ class WriteUsageParquet(beam.PTransform):
     Retries write the same names again; a file counts only when a manifest names it.
     """
 
-    def __init__(self, lake: Path, epoch: int) -> None:
+    def __init__(self, lake: Path) -> None:
         super().__init__()
-        self._lake, self._epoch = lake, epoch
+        self._lake = lake
 
     def expand(self, events: beam.PCollection) -> beam.PCollection:
         """Return the parts."""
-        return events | "WriteUsage" >> beam.ParDo(_WriteUsage(self._lake, self._epoch)).with_output_types(bytes)
+        return events | "WriteUsage" >> beam.ParDo(_WriteUsage(self._lake)).with_output_types(bytes)
 
 
 class _WriteUsage(beam.DoFn):
-    def __init__(self, lake: Path, epoch: int) -> None:
-        self._lake, self._epoch = lake, epoch
+    def __init__(self, lake: Path) -> None:
+        self._lake = lake
 
     def process(self, element: pa.RecordBatch) -> Iterable[bytes]:
         origin = ChunkOrigin.of(element)
         taken_back = [name for name in element.schema.names if name.startswith(TAKEN_BACK_PREFIX)]
         rows = element.select([*usage_record_schema().names, *taken_back])
-        name = chunk_name(origin.topic, origin.partition, origin.first_offset, origin.next_offset, self._epoch)
+        name = _name(origin)
         files = [self._write(origin, date, name, part) for date, part in split_by_date(rows)]
-        yield files_part(USAGE_PART, origin, files, usage_rows=element.num_rows)
+        yield usage_part(origin, files, element.num_rows, takes_back=bool(taken_back))
 
     def _write(self, origin: ChunkOrigin, date: str, name: str, rows: pa.RecordBatch) -> FileEntry:
         path = data_path(USAGE, date, name)
@@ -106,9 +106,9 @@ class WriteRejects(beam.PTransform):
     Output: one encoded CommitPart for each input.
     """
 
-    def __init__(self, lake: Path, epoch: int, table: str, ingest_date: str) -> None:
+    def __init__(self, lake: Path, table: str) -> None:
         super().__init__()
-        self._args = (lake, epoch, table, ingest_date)
+        self._args = (lake, table)
 
     def expand(self, batches: beam.PCollection) -> beam.PCollection:
         """Return the parts."""
@@ -116,17 +116,16 @@ class WriteRejects(beam.PTransform):
 
 
 class _WriteRejects(beam.DoFn):
-    def __init__(self, lake: Path, epoch: int, table: str, ingest_date: str) -> None:
-        self._lake, self._epoch, self._table, self._ingest_date = lake, epoch, table, ingest_date
+    def __init__(self, lake: Path, table: str) -> None:
+        self._lake, self._table = lake, table
 
     def process(self, element: pa.RecordBatch) -> Iterable[bytes]:
         origin = ChunkOrigin.of(element)
-        name = chunk_name(origin.topic, origin.partition, origin.first_offset, origin.next_offset, self._epoch)
-        path = data_path(self._table, self._ingest_date, name)
+        path = data_path(self._table, origin.stamp.ingest_date, _name(origin))
         entry = FileEntry(
             table=self._table,
             path=path,
-            event_date=self._ingest_date,
+            event_date=origin.stamp.ingest_date,
             rows=element.num_rows,
             bytes=write_parquet(self._lake, path, element),
             schema_version=REJECTED_VERSION if self._table == REJECTS else 1,
@@ -135,7 +134,31 @@ class _WriteRejects(beam.DoFn):
             first_offset=origin.first_offset,
             next_offset=origin.next_offset,
         )
-        yield files_part(REJECTS_PART, origin, [entry])
+        if self._table == REJECTS:
+            yield files_part(REJECTS_PART, origin, [entry], _causes(element))
+        else:
+            yield files_part(UNPARSED_PART, origin, [entry])
+
+
+def _causes(rejects: pa.RecordBatch) -> Iterator[RejectCause]:
+    """Yield why records were refused, one for each reason and field, with the first of them as an example."""
+    numbered = pa.table(
+        {
+            "reason": rejects.column("reason"),
+            "field": rejects.column("field"),
+            "row": pa.array(np.arange(rejects.num_rows)),
+        }
+    )
+    causes = numbered.group_by(["reason", "field"], use_threads=False).aggregate([("row", "count"), ("row", "min")])
+    for cause in causes.to_pylist():
+        first = rejects.slice(cause["row_min"], 1).select(["topic", "partition", "offset", "expected", "got"])
+        (row,) = first.to_pylist()
+        example = "{topic}:{partition}:{offset}, expected {expected}, got {got}".format_map(row)
+        yield RejectCause(cause["reason"], cause["field"], cause["row_count"], example)
+
+
+def _name(origin: ChunkOrigin) -> str:
+    return chunk_name(origin.topic, origin.partition, origin.first_offset, origin.next_offset, origin.stamp.epoch)
 
 
 def split_by_date(rows: pa.RecordBatch, *, time_column: str = "occurred_at") -> Iterator[tuple[str, pa.RecordBatch]]:

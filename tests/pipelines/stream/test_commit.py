@@ -10,8 +10,9 @@ import pytest
 
 from tollbook.errors import CommitConflictError, FencedError
 from tollbook.lake.manifest import COMPACTION, commit, newest, newest_commit, next_commit, read_commit
-from tollbook.stream.commit import CommitPlan, commit_parts
+from tollbook.stream.commit import commit_parts
 from tollbook.stream.parts import USAGE_PART, CommitPart
+from tollbook.stream.plan import CommitPlan
 from tollbook.stream.ranges import ChunkOrigin
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

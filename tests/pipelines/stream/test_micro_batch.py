@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from kafka import KafkaProducer
 
 from tollbook.lake.manifest import newest
 from tollbook.settings import Settings
-from tollbook.stream.commit import CommitPlan
 from tollbook.stream.meter import MeterOptions, run_meter
 from tollbook.stream.micro_batch import MicroBatch, PlanRanges, PreparedPipeline, plan_micro_batch, planned
+from tollbook.stream.plan import CommitPlan
 from tollbook.stream.ranges import OffsetRange
 
 PLAN = CommitPlan(
@@ -62,7 +63,7 @@ def _pipeline(name: str) -> PreparedPipeline:
 
 def _plan(name: str, *first_offsets: int, partition: int = 0) -> None:
     ranges = [OffsetRange("t", partition + n, first, first + 1) for n, first in enumerate(first_offsets)]
-    plan_micro_batch(name, MicroBatch(tuple(ranges), PLAN))
+    plan_micro_batch(name, MicroBatch(replace(PLAN, ranges=tuple(ranges))))
 
 
 def test_each_run_takes_the_ranges_that_are_planned_then() -> None:
