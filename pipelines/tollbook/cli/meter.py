@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tollbook.stream.observe import MeterObserver
 
 DEFAULT_TOPIC = "llm.usage"
+_RUNNERS = ("embedded", "flink")
 
 
 def register(parent: typer.Typer) -> None:
@@ -68,7 +69,44 @@ def meter(
         ),
     ] = None,
     log_format: LogFormat = None,
-    runner: Annotated[str, typer.Option("--runner", help="Beam runner; `embedded` runs in this process.")] = "embedded",
+    runner: Annotated[
+        str,
+        typer.Option(
+            "--runner", help="Beam runner: `embedded` runs in this process, `flink` on a cluster of Apache Flink."
+        ),
+    ] = "embedded",
+    flink_master: Annotated[
+        str | None,
+        typer.Option(
+            "--flink-master",
+            help="Flink's REST interface, HOST:PORT [default: the cluster of `tollbook flink up`].",
+            show_default=False,
+        ),
+    ] = None,
+    flink_job_server: Annotated[
+        str | None,
+        typer.Option(
+            "--flink-job-server",
+            help="Beam's job server, HOST:PORT [default: that of the cluster].",
+            show_default=False,
+        ),
+    ] = None,
+    flink_workers: Annotated[
+        str | None,
+        typer.Option(
+            "--flink-workers",
+            help="Where task managers ask for Python workers, HOST:PORT as they see it [default: that of the cluster].",
+            show_default=False,
+        ),
+    ] = None,
+    parallelism: Annotated[
+        int | None,
+        typer.Option("--parallelism", min=1, help="Tasks of each step on Flink [default: 1].", show_default=False),
+    ] = None,
+    savepoint: Annotated[
+        str | None,
+        typer.Option("--savepoint", help="Savepoint of a Flink job to go on from, a URL.", show_default=False),
+    ] = None,
     home: Home = None,
     bootstrap_servers: BootstrapServers = None,
     as_json: Json = False,
@@ -83,8 +121,18 @@ def meter(
             raise MisuseError("expected one of --until-caught-up and --follow")
         if metrics_address is not None and not follow:
             raise MisuseError("expected --metrics-address with --follow: another meter ends before it could be scraped")
-        if runner != "embedded":
-            raise MisuseError(f"expected --runner embedded, got {runner!r}")
+        if runner not in _RUNNERS:
+            raise MisuseError(f"expected --runner {' or '.join(_RUNNERS)}, got {runner!r}")
+        told = {
+            "--flink-master": flink_master,
+            "--flink-job-server": flink_job_server,
+            "--flink-workers": flink_workers,
+            "--parallelism": parallelism,
+            "--savepoint": savepoint,
+        }
+        for_flink = [name for name, value in told.items() if value is not None]
+        if runner != "flink" and for_flink:
+            raise MisuseError(f"expected --runner flink with {', '.join(for_flink)}, got --runner {runner}")
         with quiet_imports():
             from tollbook.stream.flood import FloodLimit
             from tollbook.stream.meter import MeterOptions, run_meter
@@ -104,8 +152,21 @@ def meter(
         # Beam would tell every error of a step with a traceback, which is what `main` tells in a sentence.
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
         with _stopping(tell) as should_stop, _watching(settings, metrics_address, tell) as watch:
-            report = partial(_tell, tell)
-            outcome = run_meter(options, report=report, tell=tell, should_stop=should_stop, observer=watch)
+            run: Callable[..., MeterProgress] = run_meter
+            if runner == "flink":
+                from tollbook.flink.meter import run_on_flink
+                from tollbook.flink.target import target_told
+
+                target = target_told(
+                    settings,
+                    master=flink_master,
+                    job_server=flink_job_server,
+                    workers=flink_workers,
+                    parallelism=parallelism or 1,
+                    savepoint=savepoint,
+                )
+                run = partial(run_on_flink, target=target)
+            outcome = run(options, report=partial(_tell, tell), tell=tell, should_stop=should_stop, observer=watch)
     if as_json:
         print_json(
             {

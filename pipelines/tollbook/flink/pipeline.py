@@ -1,0 +1,97 @@
+"""The meter as a streaming pipeline of Apache Flink: native ticks drive it, its steps are the embedded runner's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any, Final
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.io.flink.flink_streaming_impulse_source import FlinkStreamingImpulseSource
+
+from tollbook.broker.connect import cluster_of
+from tollbook.errors import MisuseError
+from tollbook.flink.lanes import lane_names
+from tollbook.stream import ticks
+from tollbook.stream.job import Job, meter_ranges
+from tollbook.stream.options import MeterOptions
+from tollbook.stream.ticks import CommitWhenWhole, InLanes, PlanByTicks
+
+TICK_MILLISECONDS: Final = 100
+_METER_KEY: Final = "meter"
+_MATCHED: Final = ("tollbook", "apache-beam", "pyarrow")
+
+
+def build(pipeline: beam.Pipeline, options: MeterOptions, *, parallelism: int, meter_name: str) -> beam.PCollection:
+    """Add the meter to a streaming pipeline and return the numbers of its commits.
+
+    Args:
+        pipeline: A pipeline for Flink.
+        options: How the meter runs; every worker finds the home at the same path.
+        parallelism: How many tasks each step has.
+        meter_name: Name by which the lake knows the job, whatever processes it has.
+    """
+    settings = options.settings
+    job = Job(
+        cluster=cluster_of(settings),
+        lake=settings.lake,
+        owners_path=settings.owners,
+        dimensions_path=settings.dimensions,
+        formats=options.formats,
+        clock=options.clock,
+        watch=_watch_nothing,
+        is_given_up=_never,
+    )
+    planned = (
+        pipeline
+        | "Tick" >> FlinkStreamingImpulseSource().set_interval_ms(TICK_MILLISECONDS)
+        | "MatchVersions" >> beam.ParDo(_MatchVersions(_versions())).with_output_types(tuple[str, int])
+        | "PlanByTicks" >> PlanByTicks(options, lane_names(parallelism), meter_name)
+    )
+    parts = meter_ranges(planned[ticks.RANGES] | "InLanes" >> InLanes(), job)
+    told = (
+        planned[ticks.PLANS] | "TellPlans" >> beam.Map(_plan_told).with_output_types(tuple[str, tuple[bool, bytes]]),
+        parts | "TellParts" >> beam.Map(_part_told).with_output_types(tuple[str, tuple[bool, bytes]]),
+    )
+    return told | "PlansAndParts" >> beam.Flatten() | "CommitWhenWhole" >> CommitWhenWhole(options)
+
+
+class _MatchVersions(beam.DoFn):
+    """Refuse to begin on workers that have other versions than the command that submitted the job."""
+
+    def __init__(self, wanted: dict[str, str]) -> None:
+        self._wanted = wanted
+
+    def setup(self) -> None:
+        pa.set_memory_pool(pa.system_memory_pool())
+        found = _versions()
+        different = [f"{name} {self._wanted[name]}, got {found[name]}" for name in _MATCHED if found != self._wanted]
+        if different:
+            raise MisuseError(
+                f"expected workers with the versions of the command that submits: {'; '.join(different)}. Install the "
+                "same wheel and lock beside the task managers, and start the worker pool again"
+            )
+
+    def process(self, element: bytes) -> Iterable[tuple[str, int]]:  # noqa: ARG002  a tick says nothing
+        yield _METER_KEY, 0
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in _MATCHED}
+
+
+def _plan_told(plan: bytes) -> tuple[str, tuple[bool, bytes]]:
+    return _METER_KEY, (True, plan)
+
+
+def _part_told(part: bytes) -> tuple[str, tuple[bool, bytes]]:
+    return _METER_KEY, (False, part)
+
+
+def _watch_nothing(_records: pa.RecordBatch, _decoded: Any) -> None:
+    """Rejects are judged where the parts come together, since no worker sees them all."""
+
+
+def _never() -> bool:
+    return False
