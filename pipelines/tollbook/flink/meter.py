@@ -139,6 +139,8 @@ class _Watch:
             f"--parallelism={self._target.parallelism}",
             f"--max_parallelism={_max_parallelism(self._target.parallelism)}",
             "--streaming",
+            # Else what a checkpoint ends waits in Flink until the step hears of the next element.
+            "--finish_bundle_before_checkpointing",
             "--max_bundle_size=100",
             "--max_bundle_time_mills=20",
             *([f"--savepoint_path={self._target.savepoint}"] if self._target.savepoint is not None else []),

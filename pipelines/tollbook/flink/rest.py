@@ -17,6 +17,7 @@ TIMEOUT_SECONDS: Final = 10.0
 SAVEPOINT_SECONDS: Final = 120.0
 _POLL_SECONDS = 0.2
 _LONGEST_ANSWER = 600
+_MOST_FAILURES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,15 @@ class FlinkRest:
         """
         completed = self.checkpoints(job_id)["latest"]["completed"]
         return None if completed is None else str(completed["external_path"])
+
+    def failures(self, job_id: str) -> tuple[str, ...]:
+        """Return the stack traces of what a job failed with lately, the newest last.
+
+        Raises:
+            FlinkError: It does not answer, or knows no such job.
+        """
+        told = self._ask("GET", f"/jobs/{job_id}/exceptions?maxExceptions={_MOST_FAILURES}")["exceptionHistory"]
+        return tuple(str(each["stacktrace"]) for each in reversed(told["entries"]))
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job. Its newest checkpoint is kept.
