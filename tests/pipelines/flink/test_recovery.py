@@ -29,7 +29,10 @@ DEADLINE_SECONDS = 300.0
 
 def counts(folder: Path) -> dict[str, list[int]]:
     """Return the counts that were written, by key, in order."""
-    return {path.name: [int(line.split()[0]) for line in path.open()] for path in sorted(folder.glob("key-*"))}
+    return {
+        path.name: [int(line.split()[0]) for line in path.read_text("utf-8").splitlines()]
+        for path in sorted(folder.glob("key-*"))
+    }
 
 
 def wait_until(holds: Callable[[], bool], what: str) -> None:
@@ -64,7 +67,8 @@ def submit(home: Settings, folder: Path, name: str, *options: str) -> None:
 
 def job_id(cluster: FlinkCluster, name: str) -> str:
     """Return the id of the job of this name that has not ended."""
-    rest, found = FlinkRest(cluster.rest_url), []
+    rest = FlinkRest(cluster.rest_url)
+    found: list[str] = []
 
     def there() -> bool:
         ended = ("CANCELED", "FAILED", "FINISHED")

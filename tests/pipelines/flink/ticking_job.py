@@ -1,8 +1,8 @@
 """A streaming job of ticks, to be submitted to a Flink cluster: `python ticking_job.py HOME OUT KEYS [OPTION...]`.
 
-Every tick makes an element of each key; a stateful step counts them and writes the count, one line an element, to a file
-named by the key. So the lines say what the state was, and when: one state lost is a count that is missing, one state too
-old is a count that comes again. It is a program of its own, as the workers cannot import test modules.
+Every tick makes an element of each key; a stateful step counts them and writes the count, one line an element, to a
+file named by the key. So the lines say what the state was, and when: one state lost is a count that is missing, one
+state too old is a count that comes again. It is a program of its own, as the workers cannot import test modules.
 """
 
 from __future__ import annotations
