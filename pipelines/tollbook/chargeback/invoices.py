@@ -12,7 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from tollbook.chargeback.origins import decimal_of, digest, money, pico_of
-from tollbook.chargeback.remainder import largest_remainder
+from tollbook.chargeback.remainder import signed_remainder
 from tollbook.rating.contract_terms import USD
 from tollbook.rating.periods.calendar import BillingCalendar, BillingPeriod
 from tollbook.rating.sources.exchange import ExchangeRates
@@ -151,10 +151,12 @@ def billed_costs(lines: pa.Table, charges: pa.Table) -> pa.Table:
             ]
             mine = [line for line in members if line["pricing_currency"] == currency]
             cost, settled = (_sum(mine, name) for name in ("billed_cost", "pricing_currency_billed_cost"))
+            if sum(weight for _, weight in held) <= 0:
+                held = [(charge_id, weight) for charge_id, weight in held if weight > 0]
             unplaced = not held
             names = held or [(digest(("unplaced", period, obligation, model, currency)), 1)]
             parts = [
-                [None] * len(names) if pico is None else largest_remainder(pico, [weight for _, weight in names])
+                [None] * len(names) if pico is None else signed_remainder(pico, [weight for _, weight in names])
                 for pico in (cost, settled)
             ]
             for place, (charge_id, _) in enumerate(names):
@@ -177,11 +179,11 @@ def billed_costs(lines: pa.Table, charges: pa.Table) -> pa.Table:
 
 
 def _weights(charges: pa.Table, wanted: set[tuple[date, str]]) -> _Weights:
-    """Return the charges that invoices may be for, each with what was payable; what is given back weighs nothing."""
+    """Return the charges that invoices may be for, each with what was payable; what is given back weighs below zero."""
     weights: _Weights = defaultdict(list)
     for row in charges.to_pylist():
         key = (row["billing_period_start"], row["obligation"])
-        if key in wanted and row["contracted_cost"] is not None and row["contracted_cost"] > 0:
+        if key in wanted and row["contracted_cost"]:
             weights[*key, row["pricing_currency"]].append(
                 (row["charge_id"], row["model"], pico_of(row["contracted_cost"]))
             )

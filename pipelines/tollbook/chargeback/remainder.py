@@ -37,9 +37,30 @@ def largest_remainder(amount: int, weights: Sequence[int | Fraction]) -> list[in
     return [sign * part for part in parts]
 
 
-def rounded(amount: Fraction) -> int:
-    """Return an amount as whole units, rounded half-even once."""
-    return round(amount)
+def signed_remainder(amount: int, weights: Sequence[int]) -> list[int]:
+    """Return parts of an amount in proportion to weights of either sign, each within one unit of its exact share.
+
+    So a reversal among charges gives back its part of an invoice too.
+
+    Args:
+        amount: What is split.
+        weights: Weights whose sum is above zero, shape (n_parts,).
+
+    Returns:
+        The parts, shape (n_parts,); their sum is `amount`, exactly.
+
+    Raises:
+        ValueError: The weights sum to zero or less.
+    """
+    total = sum(weights)
+    if total <= 0:
+        raise ValueError(f"expected weights that sum to more than zero, got {list(weights)}")
+    shares = [divmod(amount * weight, total) for weight in weights]
+    parts = [part for part, _ in shares]
+    by_loss = sorted(range(len(shares)), key=lambda place: (-shares[place][1], place))
+    for place in by_loss[: amount - sum(parts)]:
+        parts[place] += 1
+    return parts
 
 
 def _whole(weights: Sequence[int | Fraction]) -> list[int]:

@@ -68,15 +68,23 @@ def billed(found: pa.Table) -> dict[str, Decimal]:
 
 
 USAGE = charges(
-    ("a", "30", "usage openai", "gpt-5"), ("b", "10", "usage openai", "o3"), ("c", "-4", "usage openai", None)
+    ("a", "30", "usage openai", "gpt-5"),
+    ("b", "10", "usage openai", "o3"),
+    ("c", "-4", "usage openai", None),
+    ("d", "4", "usage openai", None),
 )
 
 
 def test_an_invoice_is_shared_by_what_was_payable_and_its_tax_is_not(tmp_path: Path) -> None:
-    """40.00 is what the calls come to, 39.98 what was invoiced: three quarters are 29.985. VAT is nobody's cost."""
+    """Three quarters of 39.98 are 29.985. What moved from d to c moves in the bill too. VAT is nobody's cost."""
     told = {"currency": "USD", "issued_on": "2026-07-03", "lines": [line("usage", "39.98"), line("vat", "7.60", "Tax")]}
     lines = lines_of(tmp_path, told)
-    assert billed(billed_costs(lines, USAGE)) == {"a": Decimal("29.985"), "b": Decimal("9.995")}
+    assert billed(billed_costs(lines, USAGE)) == {
+        "a": Decimal("29.985"),
+        "b": Decimal("9.995"),
+        "c": Decimal("-3.998"),
+        "d": Decimal("3.998"),
+    }
     assert [row["booked_period_start"] for row in lines.to_pylist()] == [date(2026, 7, 1)] * 2
 
 
@@ -89,7 +97,8 @@ def test_a_credit_note_takes_back_and_a_line_of_one_model_is_for_it_alone(tmp_pa
         "credit_note_for": "I0",
         "lines": [line("back", "-4", "Credit")],
     }
-    assert billed(billed_costs(lines_of(tmp_path, invoice, credit), USAGE)) == {"a": Decimal(-3), "b": Decimal(9)}
+    found = billed(billed_costs(lines_of(tmp_path, invoice, credit), USAGE))
+    assert found == {"a": Decimal(-3), "b": Decimal(9), "c": Decimal("0.4"), "d": Decimal("-0.4")}
 
 
 def test_usage_invoiced_in_another_currency_settles_in_usd(tmp_path: Path) -> None:
@@ -97,7 +106,12 @@ def test_usage_invoiced_in_another_currency_settles_in_usd(tmp_path: Path) -> No
     seats = line("seats", "50.00", "Purchase", **{"for": {"subscription": "p"}})
     told = {"currency": "EUR", "issued_on": "2026-07-03", "lines": [line("usage", "20.00"), seats]}
     found = billed_costs(lines_of(tmp_path, told), USAGE).to_pylist()
-    assert billed(pa.Table.from_pylist(found)) == {"a": Decimal("16.5"), "b": Decimal("5.5")}
+    assert billed(pa.Table.from_pylist(found)) == {
+        "a": Decimal("16.5"),
+        "b": Decimal("5.5"),
+        "c": Decimal("-2.2"),
+        "d": Decimal("2.2"),
+    }
     (unplaced,) = [row for row in found if row["is_unplaced"]]
     assert (unplaced["obligation"], unplaced["pricing_currency"]) == ("subscription p", "EUR")
     assert (unplaced["billed_cost"], unplaced["pricing_currency_billed_cost"]) == (Decimal(55), Decimal(50))

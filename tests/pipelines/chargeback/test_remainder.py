@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollbook.chargeback.remainder import largest_remainder
+from tollbook.chargeback.remainder import largest_remainder, signed_remainder
 
 WEIGHTS = st.lists(st.fractions(min_value=0, max_value=10**9), min_size=1, max_size=40).filter(any)
 
@@ -43,3 +43,17 @@ def test_weights_that_say_nothing_are_refused(weights: list[int]) -> None:
     """Whoever asks must say who bears it; a charge does not vanish."""
     with pytest.raises(ValueError, match="expected weights of zero or more that are not all zero"):
         largest_remainder(1, weights)
+
+
+@given(amount=st.integers(-(10**30), 10**30), weights=st.lists(st.integers(-(10**20), 10**20), min_size=1, max_size=30))
+def test_reversals_take_their_part_of_an_invoice_back(amount: int, weights: list[int]) -> None:
+    """5 by 6 and -1 is 6 and -1: what was charged and moved away is billed and moved away."""
+    assert signed_remainder(5, [6, -1]) == [6, -1]
+    total = sum(weights)
+    if total <= 0:
+        with pytest.raises(ValueError, match="expected weights that sum to more than zero"):
+            signed_remainder(amount, weights)
+        return
+    parts = signed_remainder(amount, weights)
+    assert sum(parts) == amount
+    assert all(abs(part - Fraction(amount * weight, total)) < 1 for part, weight in zip(parts, weights, strict=True))
