@@ -43,6 +43,7 @@ from tollbook.stream.topics import KafkaTopics
 FLINK_VERSION: Final = "1.19"
 _LOOK_SECONDS: Final = 0.5
 _START_SECONDS: Final = 180.0
+_AWAY_SECONDS: Final = 300.0
 _ENDED: Final = frozenset({"FINISHED", "CANCELED", "FAILED"})
 _PASSING: Final = (KafkaUnavailableError, StoreUnavailableError, CommitConflictError)
 """Errors that may be gone when Flink starts the job again, but for those of `_FINAL`."""
@@ -100,6 +101,7 @@ class _Watch:
         self._name = f"tollbook-meter-{secrets.token_hex(4)}"
         self._book = BookProgress(newest(self._lake))
         self._restarts_told = 0
+        self._away_since: float | None = None
 
     def run(self) -> MeterProgress:
         read_before = self._book.manifest.offsets if self._book.manifest is not None else {}
@@ -177,11 +179,22 @@ class _Watch:
     def _look_at_job(self, job: FlinkJob) -> None:
         """Raise what ended the job, or what will end it however often Flink starts it again.
 
+        A job manager that died is away until another one takes its jobs up, and the job runs on meanwhile or again.
+
         Raises:
             TollbookError: The meter's own error, or FlinkError for another.
         """
-        state = next((each.state for each in self._rest.jobs() if each.job_id == job.job_id), "CANCELED")
-        failures = self._rest.failures(job.job_id)
+        try:
+            state = next((each.state for each in self._rest.jobs() if each.job_id == job.job_id), None)
+            failures = self._rest.failures(job.job_id) if state is not None else ()
+        except FlinkError as away:
+            state, failures, why = None, (), away.message
+        else:
+            why = f"{self._target.rest_url} does not know it"
+        if state is None:
+            self._wait_for_flink(job, why)
+            return
+        self._away_since = None
         if failures:
             error = error_of(failures[-1])
             is_passing = error is None or (isinstance(error, _PASSING) and not isinstance(error, _FINAL))
@@ -194,6 +207,19 @@ class _Watch:
         if state in _ENDED:
             why = _short(failures[-1]) if failures else "no exception is told"
             raise FlinkError(f"expected the job {job.job_id} to run, it is {state}: {why}")
+
+    def _wait_for_flink(self, job: FlinkJob, why: str) -> None:
+        """Take note that Flink does not tell of the job.
+
+        Raises:
+            FlinkError: It has not for minutes.
+        """
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            self._tell(Notice(f"job {job.job_id} cannot be seen: {why}", event="flink_away", level=WARNING))
+        elif now - self._away_since > _AWAY_SECONDS:
+            raise FlinkError(f"expected Flink to tell of the job {job.job_id} within {_AWAY_SECONDS:.0f} s: {why}")
 
     def _stop(self, job: FlinkJob) -> None:
         savepoint = self._rest.stop_with_savepoint(job.job_id)
