@@ -72,11 +72,12 @@ def status(*, home: Home = None, as_json: Json = False) -> None:
     """Show the cluster, its processes and its jobs; exit 1 unless all of it answers."""
     from tollbook import flink
     from tollbook.errors import FlinkError
+    from tollbook.flink.components import JOB_MANAGER
     from tollbook.flink.rest import FlinkRest
 
     found = flink.status(Settings.load(home=home))
     jobs: tuple[dict[str, object], ...] = ()
-    if found.cluster is not None:
+    if found.cluster is not None and any(each.pid for each in found.processes if each.name == JOB_MANAGER):
         try:
             jobs = tuple(each.as_dict() for each in FlinkRest(found.cluster.rest_url).jobs())
         except FlinkError as error:

@@ -23,7 +23,7 @@ WORKER_POOL = "worker pool"
 JOB_SERVER = "job server"
 
 JARS = Path("gradle", "wrapper")
-"""Folder of the jars below the cluster's. Beam's job server uploads its class path with every job, 158 MB in half a
+"""Folder of the jars below the cluster's. Beam's job server uploads its class path with every job, 165 MB in half a
 minute, although the cluster has the same jars; only what has `gradle/wrapper` in its path is left out (Source: Beam,
 `PipelineResources.isStageable`. Read 2026-11-26)."""
 

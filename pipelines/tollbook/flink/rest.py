@@ -178,7 +178,7 @@ class FlinkRest:
             ) from None
         except (OSError, HTTPException, json.JSONDecodeError) as error:
             raise FlinkError(
-                f"expected Flink's REST interface at {self._url}, got {error}. "
+                f"expected Flink's REST interface at {self._url}, got {getattr(error, 'reason', error)}. "
                 "`tollbook flink status` shows the cluster of this machine, `tollbook flink up` starts it."
             ) from error
 
