@@ -22,6 +22,7 @@ class DemoFiles:
         events: The simulated traffic, native JSON lines.
         truth: What the simulator says must come of it; also the sign that the home is a demo's.
         owners: The simulated organisation's owner rules.
+        reference: Folder of its other reference files.
         log: What libraries logged.
         page: The page.
     """
@@ -29,6 +30,7 @@ class DemoFiles:
     events: Path
     truth: Path
     owners: Path
+    reference: Path
     log: Path
     page: Path
 
@@ -40,6 +42,7 @@ class DemoFiles:
             events=folder / "events.jsonl",
             truth=folder / "truth.json",
             owners=folder / "owners.yml",
+            reference=folder / "reference",
             log=folder / "libraries.log",
             page=settings.exports / "demo.html",
         )

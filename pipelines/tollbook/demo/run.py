@@ -63,7 +63,7 @@ def run_demo(settings: Settings, *, events: int, seed: int, steps: Steps) -> Dem
     with noted_interrupts() as interrupts, library_logs_in(files.log), _broker(own, steps, interrupts):
         run = _Demo(own, files, steps, interrupts)
         truth = run.simulated(events, seed)
-        run.owners()
+        run.owners(events, seed)
         run.sent()
         run.metered()
         run.built()
@@ -108,13 +108,27 @@ class _Demo:
             )
         return truth
 
-    def owners(self) -> None:
-        """Use the organisation's owner rules."""
+    def owners(self, events: int, seed: int) -> None:
+        """Use the organisation's owner rules, and what else it tells of itself."""
+        from tollbook.demo.reference_data import reference_documents
+        from tollbook.reference.kinds import load_file
         from tollbook.reference.owners import load_owners
+        from tollbook.simulate.organisation import TEAMS
+        from tollbook.simulate.simulation import Plan
 
+        plan = Plan(events=events, seed=seed)
         with self._step("owners") as step:
             owners = load_owners(self._files.owners, self._settings.owners)
-            step.result = f"{len(owners.rules)} dated rules say who owns which usage"
+            documents = reference_documents(TEAMS[: plan.team_count], plan.month_starts, plan.end)
+            self._files.reference.mkdir(parents=True, exist_ok=True)
+            for kind, text in documents.items():
+                path = self._files.reference / f"{kind}.yml"
+                path.write_text(text, encoding="utf-8")
+                step.now(load_file(path, self._settings).holds)
+            step.result = (
+                f"{len(owners.rules)} dated rules say who owns which usage; {len(documents)} files tell of platforms, "
+                "seats and what else is shared"
+            )
 
     def sent(self) -> None:
         """Put the traffic on its topic."""

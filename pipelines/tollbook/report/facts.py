@@ -287,6 +287,7 @@ def _charges(
             cast(coalesce(sum(total_tokens), 0) as bigint)
         from finance.{table}
         group by all
+        having sum(calls) > 0
         order by all
         """,
     ):

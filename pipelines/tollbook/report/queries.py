@@ -17,6 +17,7 @@ with charged as (
         cast(sum(list_cost) as decimal(38, 12)) as list_cost
     from finance.fct_chargeback_by_team
     group by all
+    having sum(calls) > 0
 
 ),
 

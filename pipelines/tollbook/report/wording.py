@@ -28,9 +28,15 @@ HAND_OVERS = {
     "calls_to_usage_daily": "Calls → daily usage",
     "calls_to_account_days": "Calls → days by account",
     "charge_log_to_charges": "Charges → their table",
+    "calls_to_charges": "Calls → charges",
+    "period_charges_to_origins": "Charges of rating → charges to allocate",
+    "origins_to_charges": "Charges to allocate → charges",
+    "invoices_to_charges": "Invoices → charges",
     "calls_to_cost_basis_daily": "Calls → cost by basis",
     "calls_to_chargeback_by_team": "Calls → chargeback by team",
     "calls_to_chargeback_by_workflow": "Calls → chargeback by workflow",
+    "charges_to_chargeback_by_team": "Charges → chargeback by team",
+    "charges_to_chargeback_by_workflow": "Charges → chargeback by workflow",
 }
 """Hand-over to what the page calls it, in the order of the way; a name that is not here is shown as it is."""
 

@@ -1,0 +1,162 @@
+"""The demo organisation's reference data beside its owner rules: what it shares, buys by the seat, and plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, Final
+
+import yaml
+
+from tollbook.simulate.organisation import RENUMBERED, Team
+
+_SINCE: Final = "2020-01-01"
+_KNOWN: Final = "2020-01-01T00:00:00Z"
+_SEATS: Final = 40
+_SEATS_LATER: Final = 46
+_SEAT_FEE: Final = Decimal("30.00")
+_ANNUAL_FEE: Final = "3650.00"
+_GATEWAY: Final = (("servers", "180.00"), ("on-call", "240.00"))
+_STORE: Final = (("cluster", "95.00"),)
+_BUDGET: Final = "250.00"
+
+Entry = dict[str, Any]
+
+
+def reference_documents(teams: Sequence[Team], months: Sequence[datetime], end: datetime) -> dict[str, str]:
+    """Return reference files by kind, YAML under `schemas/documents/<kind>.schema.json`, in an order to load them in.
+
+    In the last month a team's cost centre changes, and in the middle of the second one seats are bought. Seats of the
+    months before the last are invoiced, so the last is accrued.
+
+    Args:
+        teams: The teams that take part.
+        months: First moment of each month, in order, in UTC.
+        end: End of the last month, exclusive.
+    """
+    first, beyond = months[0].date(), end.date()
+    made = {
+        "hierarchy": list(_hierarchy(teams, months[-1].date())),
+        "budgets": list(_budgets(teams, first, beyond)),
+        "shared_platforms": list(_platforms(first, beyond)),
+        "subscriptions": list(_subscriptions(teams, months, beyond)),
+        "allocation_rules": list(_rules(first)),
+        "legal_entities": list(_entities(teams)),
+        "gl_accounts": list(_accounts()),
+        "vendor_invoices": list(_invoices(months)),
+    }
+    return {
+        kind: f"# Shape: schemas/documents/{kind}.schema.json\n"
+        + yaml.safe_dump({kind: 1, "entries": entries}, sort_keys=False)
+        for kind, entries in made.items()
+        if entries
+    }
+
+
+def _entry(entry_id: str, valid_from: date | str | None, valid_to: date | None = None, /, **told: Any) -> Entry:
+    dates = {"valid_from": valid_from, "valid_to": valid_to}
+    common = {"known_from": _KNOWN, "author": "finance@example.com", "reason": "Simulated"}
+    return {"entry_id": entry_id, **told, **{key: str(day) for key, day in dates.items() if day is not None}, **common}
+
+
+def _hierarchy(teams: Sequence[Team], renumbered_on: date) -> Iterator[Entry]:
+    for unit in sorted({team.business_unit for team in teams}):
+        yield _entry(f"unit-{unit.lower()}", _SINCE, unit="business_unit", name=unit)
+    centers = {team.cost_center: team.business_unit for team in teams}
+    centers[RENUMBERED[1]] = next(team.business_unit for team in teams if team.name == RENUMBERED[0])
+    for center, unit in sorted(centers.items()):
+        yield _entry(center.lower(), _SINCE, unit="cost_center", name=center, parent=unit)
+    for team in teams:
+        told = {"unit": "team", "name": team.name}
+        if team.name == RENUMBERED[0]:
+            yield _entry(team.name, _SINCE, renumbered_on, **told, parent=team.cost_center)
+            yield _entry(f"{team.name}-2", renumbered_on, **told, parent=RENUMBERED[1])
+        else:
+            yield _entry(team.name, _SINCE, **told, parent=team.cost_center)
+
+
+def _budgets(teams: Sequence[Team], first: date, beyond: date) -> Iterator[Entry]:
+    for team in teams:
+        told = {"budget_id": team.name, "scope": {"team": team.name}, "amount": _BUDGET, "currency": "USD"}
+        yield _entry(f"budget-{team.name}", first, beyond, **told, per="billing_period")
+
+
+def _platforms(first: date, beyond: date) -> Iterator[Entry]:
+    for name, vendor, costs in (("gateway", None, _GATEWAY), ("vector-store", "example-db", _STORE)):
+        told: Entry = {"platform_id": name, "currency": "USD"}
+        told |= {} if vendor is None else {"vendor": vendor}
+        yield _entry(name, first, beyond, **told, costs=[{"component": c, "amount": amount} for c, amount in costs])
+
+
+def _subscriptions(teams: Sequence[Team], months: Sequence[datetime], beyond: date) -> Iterator[Entry]:
+    first = months[0].date()
+    bought = _bought_on(months)
+    common: Entry = {"vendor": "anthropic", "plan": "Team", "currency": "USD"}
+    # Two seats are nobody's yet.
+    assigned = [{"team": team.name, "seats": (_SEATS - 2) // len(teams)} for team in teams]
+    for name, purchased, since, until in (
+        ("assistant", _SEATS, first, bought),
+        ("assistant-later", _SEATS_LATER, bought, beyond),
+    ):
+        seats = {"purchased": purchased, "fee": str(_SEAT_FEE), "assigned": assigned}
+        yield _entry(name, since, until, subscription_id="assistant", **common, per="month", seats=seats)
+    yearly: Entry = {"vendor": "example-eval", "plan": "Annual", "currency": "USD", "per": "year", "fee": _ANNUAL_FEE}
+    yield _entry("evaluation", first, beyond, subscription_id="evaluation", **yearly)
+
+
+def _rules(first: date) -> Iterator[Entry]:
+    shares = [{"platform": "vector-store", "ratio": "0.25"}, {"team": "platform-engineering", "ratio": "0.75"}]
+    yield _entry("gateway", first, pool={"platform": "gateway"}, method="fixed", shares=shares)
+    pool = {"platform": "vector-store"}
+    yield _entry("vector-store", first, pool=pool, method="proportional", driver="calls")
+    yield _entry("evaluation", first, pool={"subscription": "evaluation"}, method="even")
+
+
+def _entities(teams: Sequence[Team]) -> Iterator[Entry]:
+    centers = sorted({team.cost_center for team in teams} | {RENUMBERED[1]})
+    told = {"entity_id": "example-corp", "title": "Example Corporation", "currency": "USD", "country": "US"}
+    yield _entry("example-corp", _SINCE, **told, cost_centers=centers)
+
+
+def _accounts() -> Iterator[Entry]:
+    common = {"clearing": "2150", "prepayment": "1310", "accrual": "2160", "payable": "2100", "tax": "2210"}
+    yield _entry("every-charge", _SINCE, match={}, accounts={"expense": "6420", **common})
+    match = {"charge_kind": "subscription_seats"}
+    yield _entry("seats", _SINCE, match=match, accounts={"expense": "6430", **common})
+
+
+def _invoices(months: Sequence[datetime]) -> Iterator[Entry]:
+    bought = _bought_on(months)
+    for number, (month, following) in enumerate(pairwise(months), start=1):
+        start, end = month.date(), following.date()
+        days = (end - start).days
+        later = max(0, (end - max(start, bought)).days)
+        seats = _SEAT_FEE * (_SEATS * (days - later) + _SEATS_LATER * later)
+        amount = (seats / days).quantize(Decimal("0.01"))
+        seat_line = {
+            "line_id": "seats",
+            "description": "Team seats",
+            "category": "Purchase",
+            "amount": str(amount),
+            "for": {"subscription": "assistant"},
+        }
+        tax = (amount * Decimal("0.07")).quantize(Decimal("0.01"))
+        tax_line = {"line_id": "tax", "description": "Sales tax", "category": "Tax", "amount": str(tax)}
+        yield _entry(
+            f"invoice-{number}",
+            None,
+            invoice_id=f"SEATS-{start:%Y-%m}",
+            vendor="anthropic",
+            currency="USD",
+            issued_on=str(end + timedelta(days=2)),
+            billing_period=f"{start:%Y-%m}",
+            total=str(amount + tax),
+            lines=[seat_line, tax_line],
+        )
+
+
+def _bought_on(months: Sequence[datetime]) -> date:
+    """Return the day on which more seats are bought: in the middle of the second month."""
+    return months[min(1, len(months) - 1)].date() + timedelta(days=15)
