@@ -44,6 +44,8 @@ FLINK_VERSION: Final = "1.19"
 _LOOK_SECONDS: Final = 0.5
 _START_SECONDS: Final = 180.0
 _AWAY_SECONDS: Final = 300.0
+_SAVEPOINT_SECONDS: Final = 60.0
+_LONGEST_CAUSE: Final = 300
 _ENDED: Final = frozenset({"FINISHED", "CANCELED", "FAILED"})
 _PASSING: Final = (KafkaUnavailableError, StoreUnavailableError, CommitConflictError)
 """Errors that may be gone when Flink starts the job again, but for those of `_FINAL`."""
@@ -222,7 +224,7 @@ class _Watch:
             raise FlinkError(f"expected Flink to tell of the job {job.job_id} within {_AWAY_SECONDS:.0f} s: {why}")
 
     def _stop(self, job: FlinkJob) -> None:
-        savepoint = self._rest.stop_with_savepoint(job.job_id)
+        savepoint = self._savepoint(job)
         self._tell(
             Notice(
                 f"job {job.job_id} ended with the savepoint {savepoint}; --savepoint {savepoint} goes on from it",
@@ -231,6 +233,24 @@ class _Watch:
                 savepoint=savepoint,
             )
         )
+
+    def _savepoint(self, job: FlinkJob) -> str:
+        """Stop the job with a savepoint and return where it lies; a job that is just being started again is waited for.
+
+        Raises:
+            FlinkError: There is none to be had. The job goes on.
+        """
+        deadline = time.monotonic() + _SAVEPOINT_SECONDS
+        while True:
+            try:
+                return self._rest.stop_with_savepoint(job.job_id)
+            except FlinkError as failed:
+                if time.monotonic() > deadline:
+                    raise FlinkError(
+                        f"expected job {job.job_id} to end with a savepoint, got: {_short(failed.message)}. It goes on; "
+                        f"{self._target.rest_url} shows it"
+                    ) from failed
+            time.sleep(_LOOK_SECONDS)
 
     def _cancel(self, job: FlinkJob) -> None:
         try:
@@ -291,5 +311,7 @@ def _max_parallelism(parallelism: int) -> int:
 
 
 def _short(text: str) -> str:
-    line = next((line for line in reversed(text.splitlines()) if line.strip()), text)
-    return line.strip()[:400]
+    """Return the line of a stack trace that says what was at its bottom."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [text]
+    causes = [line for line in lines if line.startswith("Caused by: ")]
+    return (causes[-1].removeprefix("Caused by: ") if causes else lines[0])[:_LONGEST_CAUSE]
