@@ -172,7 +172,7 @@ class FlinkRest:
                 return json.loads(answer.read() or b"{}")
         except urllib.error.HTTPError as error:
             with error:
-                told = error.read().decode(errors="replace")[:_LONGEST_ANSWER]
+                told = _words(error.read())
             raise FlinkError(
                 f"expected Flink at {self._url} to answer {method} {path}, got {error.code}: {told}"
             ) from None
@@ -181,6 +181,15 @@ class FlinkRest:
                 f"expected Flink's REST interface at {self._url}, got {getattr(error, 'reason', error)}. "
                 "`tollbook flink status` shows the cluster of this machine, `tollbook flink up` starts it."
             ) from error
+
+
+def _words(answer: bytes) -> str:
+    """Return what Flink says is wrong, without its stack trace."""
+    try:
+        told = str(json.loads(answer)["errors"][-1])
+    except (ValueError, LookupError, TypeError):
+        told = answer.decode(errors="replace")
+    return told.split("\n\tat ")[0][:_LONGEST_ANSWER]
 
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))

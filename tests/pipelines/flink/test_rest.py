@@ -20,5 +20,5 @@ def test_a_cluster_that_is_not_there_is_told_with_what_to_do() -> None:
 
 def test_a_job_that_is_not_there_is_told_by_flinks_own_words(flink_cluster: FlinkCluster) -> None:
     """A job's id is easily that of yesterday's."""
-    with pytest.raises(FlinkError, match=r"got 404: .*Could not find Flink job \(0{32}\)"):
+    with pytest.raises(FlinkError, match=r"got 404: \S*NotFoundException: Job 0{32} not found$"):
         FlinkRest(flink_cluster.rest_url).newest_checkpoint("0" * 32)
