@@ -247,8 +247,8 @@ class _Watch:
             except FlinkError as failed:
                 if time.monotonic() > deadline:
                     raise FlinkError(
-                        f"expected job {job.job_id} to end with a savepoint, got: {_short(failed.message)}. It goes on; "
-                        f"{self._target.rest_url} shows it"
+                        f"expected job {job.job_id} to end with a savepoint, got: {_short(failed.message)}. "
+                        f"It goes on; {self._target.rest_url} shows it"
                     ) from failed
             time.sleep(_LOOK_SECONDS)
 
