@@ -12,16 +12,20 @@ import zipfile
 from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jsonschema
 import kubernetes_validate
 import pytest
+import typer
 import yaml
 
+from tollbook.cli import build_app
 from tollbook.connection.security import PREFIX
 from tollbook.flink.configuration import Ports, flink_configuration, jvm_options
 from tollbook.flink.jars import FLINK_VERSION, pinned
+from tollbook.flink.rest import FlinkJob
 from tollbook.services import jars
 from tollbook.services.ports import any_free
 from tollbook.settings import Settings
@@ -162,11 +166,7 @@ def test_workers_have_the_beam_of_who_submits() -> None:
 
 def test_the_distribution_gets_the_runner_and_no_second_flink() -> None:
     """Two copies of a class in `lib/` are found in the order of the folder."""
-    spec = util.spec_from_file_location("runner_jars", FLINK / "image" / "runner_jars.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = _image_script("runner_jars")
     groups = {jar.coordinate.split(":")[0] for jar in module.chosen("cluster")}
 
     assert "org.apache.beam" in groups
@@ -192,8 +192,8 @@ def test_settings_that_a_job_survives_by_are_those_of_one_machine() -> None:
     assert {"high-availability.type", "high-availability.storageDir"} < on_kubernetes.keys()
 
 
-def test_the_job_server_starts_as_on_one_machine_and_on_loopback() -> None:
-    """It takes code from whoever reaches it."""
+def test_the_job_server_starts_as_on_one_machine() -> None:
+    """What Java must open to Flink is found out the hard way, and once."""
     lines = (FLINK / "image" / "job_server.args").read_text(encoding="utf-8").splitlines()
     arguments = [line for line in lines if not line.startswith("#")]
     opened = [each for each in jvm_options(class_path="", log="", heap_mib=1) if each.startswith("--add-opens")]
@@ -223,6 +223,17 @@ def test_addresses_lead_to_each_other() -> None:
     )
     budgets = [each["spec"] for each in everything() if each["kind"] == "PodDisruptionBudget"]
     assert {each["selector"]["matchLabels"]["app"] for each in budgets} == {cluster}
+
+
+@pytest.mark.parametrize("where", ["kubernetes", "compose"])
+def test_the_meter_knows_every_option(where: str) -> None:
+    """A command line with an option of yesterday is a pod that restarts for ever."""
+    told = containers()["meter"]["args"] if where == "kubernetes" else compose()["services"]["meter"]["command"]
+    command = typer.main.get_command(build_app()).commands["meter"]  # type: ignore[attr-defined]
+    known = {name for option in command.params for name in option.opts}
+
+    assert {each for each in told if each.startswith("--")} <= known
+    assert told[told.index("--runner") + 1] == "flink"
 
 
 def test_variables_are_those_that_settings_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -260,15 +271,58 @@ def test_the_password_is_a_file_of_a_secret() -> None:
         assert mounted["home"] == told["TOLLBOOK_HOME"]
 
 
-def test_compose_is_heard_on_loopback_only() -> None:
-    """Flink runs what it is sent and asks nobody who they are."""
+def test_compose_is_on_the_network_of_kafka_and_publishes_nothing() -> None:
+    """Flink and Beam's job server run what they are sent and ask nobody who they are."""
     services = compose()["services"]
-    flink = yaml.safe_load(services["job-manager"]["environment"]["FLINK_PROPERTIES"])
+    kafka = yaml.safe_load((ROOT / "infra" / "compose" / "compose.yaml").read_text(encoding="utf-8"))
+    meter = services["meter"]["environment"]["TOLLBOOK_BOOTSTRAP_SERVERS"]
 
-    assert {each.get("network_mode") for name, each in services.items() if name != "home"} == {"host"}
+    networks = {each.get("network_mode") for name, each in services.items() if name != "home"}
+    assert networks == {f"container:{kafka['name']}-kafka-1"}
+    assert f"PLAINTEXT://{meter}" == kafka["services"]["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
     assert not any("ports" in each for each in services.values())
-    for name in ("jobmanager.bind-host", "rest.bind-address", "taskmanager.bind-host"):
-        assert flink[name] == "127.0.0.1"
+
+
+class RecordedFlink:
+    """A cluster that tells its jobs as they are after each look, and remembers what was cancelled."""
+
+    def __init__(self, *looks: list[tuple[str, str, str]]) -> None:
+        self.cancelled: list[str] = []
+        self._looks = [[FlinkJob(*job, 1, 1) for job in look] for look in looks]
+
+    def jobs(self) -> list[FlinkJob]:
+        return self._looks.pop(0)
+
+    def cancel(self, job_id: str) -> None:
+        self.cancelled.append(job_id)
+
+
+def test_jobs_that_a_meter_left_are_cancelled_and_no_others() -> None:
+    """They have the slots that the next meter needs; another program's job on the cluster is none of ours."""
+    flink = RecordedFlink(
+        [("1", "tollbook-meter-aa", "RUNNING"), ("2", "another", "RUNNING"), ("3", "tollbook-meter-bb", "FAILED")],
+        [("1", "tollbook-meter-aa", "CANCELED"), ("2", "another", "RUNNING")],
+    )
+
+    assert _image_script("cancel_left_jobs").cancel_left_jobs(flink) == 1
+    assert flink.cancelled == ["1"]
+
+
+@pytest.mark.parametrize("where", ["kubernetes", "compose"])
+def test_the_meter_has_the_slots_that_it_asks_for(where: str) -> None:
+    """It looks before it submits, and refuses a cluster that is too small."""
+    if where == "kubernetes":
+        cluster = of_kind("FlinkDeployment", "tollbook-flink")["spec"]
+        slots = cluster["taskManager"]["replicas"] * int(cluster["flinkConfiguration"]["taskmanager.numberOfTaskSlots"])
+        assert cluster["mode"] == "standalone", "a native cluster has no slots before a job asks for them"
+        asked = int(_option("meter", "--parallelism"))
+    else:
+        services = compose()["services"]
+        slots = sum(each.get("command") == "taskmanager" for each in services.values())
+        command = services["meter"]["command"]
+        asked = int(command[command.index("--parallelism") + 1])
+
+    assert asked == slots
 
 
 @pytest.fixture
@@ -315,6 +369,15 @@ def test_the_runbook_names_what_is_deployed() -> None:
 
     assert told
     assert told <= names
+
+
+def _image_script(name: str) -> ModuleType:
+    spec = util.spec_from_file_location(name, FLINK / "image" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _option(container: str, name: str) -> str:
