@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
@@ -18,13 +18,14 @@ from tollbook.chargeback.origins import (
     COSTS,
     CURRENCY_COSTS,
     ORIGIN_SCHEMA,
+    PICO,
     Origin,
     decimal_of,
     digest,
     pico_of,
 )
 from tollbook.chargeback.platforms import PLATFORM
-from tollbook.chargeback.remainder import largest_remainder
+from tollbook.chargeback.remainder import largest_remainder, whole_weights
 from tollbook.chargeback.subscriptions import SEATS, SUBSCRIPTION
 from tollbook.chargeback.usage_lines import Receiver, Where
 from tollbook.reference.dated.entries import DatedEntry
@@ -45,6 +46,7 @@ ALLOCATED_SCHEMA: Final = pa.schema(
 """Allocated charges: an origin's columns, those who bear the part, and how it came to be theirs."""
 IDLE_POOL: Final = "idle"
 _AMOUNTS: Final = (*COSTS, *CURRENCY_COSTS)
+_OF_LINES: Final = tuple(ALLOCATED_SCHEMA.names[len(ORIGIN_SCHEMA) - 1 :])
 # Billed by an account's provider, whose name in events may be one of several.
 ProvidersOf = Callable[[str], tuple[str, ...]]
 
@@ -95,37 +97,29 @@ class Allocation:
     rules: Rules
     providers_of: ProvidersOf = lambda name: (name,)
 
-    def lines(self, origins: Iterable[Origin]) -> pa.Table:
+    def lines(self, origins: pa.Table) -> pa.Table:
         """Return the lines of charges, `ALLOCATED_SCHEMA`, shape (n_lines,).
 
         The lines of a charge sum to it in each cost; a cost that is not known is so in every line.
-        """
-        return pa.Table.from_pylist([row for origin in origins for row in self._rows(origin)], schema=ALLOCATED_SCHEMA)
 
-    def _rows(self, origin: Origin) -> Iterator[dict[str, Any]]:
-        common = {name: getattr(origin, name) for name in ORIGIN_SCHEMA.names if name != "first_day"}
-        amounts = tuple(None if (cost := getattr(origin, name)) is None else pico_of(cost) for name in _AMOUNTS)
-        for part in self._parts(origin, amounts, Fraction(1), self._split(origin), ()):
-            told = {
-                name: None if pico is None else decimal_of(pico)
-                for name, pico in zip(_AMOUNTS, part.amounts, strict=True)
-            }
-            details = {
-                "method": part.split.method,
-                "driver": part.split.driver,
-                "ratio": f"{part.ratio.numerator}/{part.ratio.denominator}",
-                "through": list(part.way),
-            }
-            yield {
-                **common,
-                **told,
-                "charge_id": digest((origin.charge_id, *part.receiver, *part.way)),
-                "origin_charge_id": origin.charge_id,
-                **part.receiver._asdict(),
-                "allocated_method_id": part.split.method_id,
-                "allocated_method_details": json.dumps(details),
-                "allocated_ratio": decimal_of(round(part.ratio * 10**12)),
-            }
+        Args:
+            origins: `ORIGIN_SCHEMA`, shape (n_charges,).
+        """
+        places: list[int] = []
+        columns: dict[str, list[Any]] = {name: [] for name in (*_AMOUNTS, "charge_id", *_OF_LINES)}
+        for place, row in enumerate(origins.to_pylist()):
+            origin = Origin(**row)
+            amounts = tuple(None if row[name] is None else pico_of(row[name]) for name in _AMOUNTS)
+            for part in self._parts(origin, amounts, Fraction(1), self._split(origin), ()):
+                places.append(place)
+                for name, told in _told(origin, part):
+                    columns[name].append(told)
+        told_once = origins.take(pa.array(places, pa.int64()))
+        arrays = [
+            pa.array(columns[each.name], each.type) if each.name in columns else told_once.column(each.name)
+            for each in ALLOCATED_SCHEMA
+        ]
+        return pa.table(arrays, schema=ALLOCATED_SCHEMA)
 
     def _parts(
         self,
@@ -139,20 +133,20 @@ class Allocation:
         merged: dict[tuple[Receiver, str | None], Fraction] = {}
         for share in split.shares:
             key = (share.receiver, share.platform)
-            merged[key] = merged.get(key, Fraction(0)) + share.weight
-        weights = list(merged.values())
-        total = sum(weights, Fraction(0))
-        columns = [
-            [None] * len(weights) if amount is None else list[int | None](largest_remainder(amount, weights))
-            for amount in amounts
-        ]
-        for place, ((receiver, platform), weight) in enumerate(merged.items()):
-            mine = tuple(column[place] for column in columns)
+            merged[key] = merged[key] + share.weight if key in merged else share.weight
+        weights = whole_weights(list(merged.values()))
+        total = sum(weights)
+        made: dict[int | None, list[Any]] = {None: [None] * len(weights)}
+        for amount in set(amounts) - {None}:
+            made[amount] = largest_remainder(amount or 0, weights)
+        for place, (receiver, platform) in enumerate(merged):
+            mine = tuple(made[amount][place] for amount in amounts)
+            share_of_all = ratio * Fraction(weights[place], total)
             if platform is None:
-                yield _Part(mine, ratio * weight / total, receiver, way, split)
+                yield _Part(mine, share_of_all, receiver, way, split)
             else:
                 passed_on = self._of_pool(PLATFORM, platform, origin)
-                yield from self._parts(origin, mine, ratio * weight / total, passed_on, (*way, platform))
+                yield from self._parts(origin, mine, share_of_all, passed_on, (*way, platform))
 
     def _split(self, origin: Origin) -> Split:
         period, kind = origin.billing_period_start, origin.charge_kind
@@ -216,3 +210,21 @@ class Allocation:
 
     def _by_rule(self, rule: DatedEntry, origin: Origin) -> Split:
         return self.methods.by_rule(rule, origin.billing_period_start, origin.first_day)
+
+
+def _told(origin: Origin, part: _Part) -> Iterator[tuple[str, Any]]:
+    """Yield what a line says that its origin does not."""
+    for name, pico in zip(_AMOUNTS, part.amounts, strict=True):
+        yield name, None if pico is None else decimal_of(pico)
+    yield "charge_id", digest((origin.charge_id, *part.receiver, *part.way))
+    yield "origin_charge_id", origin.charge_id
+    yield from zip(Receiver._fields, part.receiver, strict=True)
+    yield "allocated_method_id", part.split.method_id
+    details = {
+        "method": part.split.method,
+        "driver": part.split.driver,
+        "ratio": f"{part.ratio.numerator}/{part.ratio.denominator}",
+        "through": list(part.way),
+    }
+    yield "allocated_method_details", json.dumps(details)
+    yield "allocated_ratio", decimal_of(round(part.ratio * PICO))

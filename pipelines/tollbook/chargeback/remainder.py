@@ -23,7 +23,7 @@ def largest_remainder(amount: int, weights: Sequence[int | Fraction]) -> list[in
     Raises:
         ValueError: A weight is below zero, or none is above it.
     """
-    whole = _whole(weights)
+    whole = whole_weights(weights)
     total = sum(whole)
     if total <= 0 or min(whole) < 0:
         raise ValueError(f"expected weights of zero or more that are not all zero, got {list(weights)}")
@@ -63,7 +63,7 @@ def signed_remainder(amount: int, weights: Sequence[int]) -> list[int]:
     return parts
 
 
-def _whole(weights: Sequence[int | Fraction]) -> list[int]:
+def whole_weights(weights: Sequence[int | Fraction]) -> list[int]:
     """Return weights in one unit, as whole numbers."""
     common = lcm(*(weight.denominator for weight in weights))
     return [int(weight * common) for weight in weights]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from tollbook.chargeback.allocate import Allocation, Rules
 from tollbook.chargeback.contracts import UNTAGGED, contract_origins, untagged_origins
 from tollbook.chargeback.fleets import FLEET, charge_fleets
 from tollbook.chargeback.methods import Methods
-from tollbook.chargeback.origins import Origin, Origins, origin_table
+from tollbook.chargeback.origins import Origins, origin_table
 from tollbook.chargeback.places import Places
 from tollbook.chargeback.platforms import charge_platforms
 from tollbook.chargeback.subscriptions import SUBSCRIPTION, charge_subscriptions
@@ -67,11 +67,13 @@ class SharedCharges:
         return origin_table(found.rows)
 
     def allocated(self, origins: pa.Table) -> pa.Table:
-        """Return the lines of origin charges, `ALLOCATED_SCHEMA`, which sum to them."""
+        """Return the lines of origin charges, `ALLOCATED_SCHEMA`, which sum to them.
+
+        Args:
+            origins: `ORIGIN_SCHEMA`.
+        """
         methods = Methods(self.usage, self._places())
-        allocation = Allocation(methods, self._rules(), self._providers_of)
-        names = [each.name for each in fields(Origin)]
-        return allocation.lines(Origin(**{name: row[name] for name in names}) for row in origins.to_pylist())
+        return Allocation(methods, self._rules(), self._providers_of).lines(origins)
 
     def _rules(self) -> Rules:
         entries = {

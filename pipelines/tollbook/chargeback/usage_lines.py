@@ -122,13 +122,17 @@ class UsageLines:
         self._connection = duckdb.connect()
         self._connection.register("usage_lines", table.select(USAGE_LINES_SCHEMA.names).cast(USAGE_LINES_SCHEMA))
         self._made: dict[tuple[Any, ...], Any] = {}
+        self._received: dict[tuple[str, Where], ByReceiver] = {}
 
     def by_receiver(self, measure: str, where: Where) -> ByReceiver:
         """Return the sums of a measure by billing period and who caused it, those above zero alone."""
-        return {
-            period: {Receiver(*names): amount for names, amount in held.items() if amount > 0}
-            for period, held in self._sums(measure, _RECEIVER, where).items()
-        }
+        key = (measure, where)
+        if key not in self._received:
+            self._received[key] = {
+                period: {Receiver(*names): amount for names, amount in held.items() if amount > 0}
+                for period, held in self._sums(measure, _RECEIVER, where).items()
+            }
+        return self._received[key]
 
     def by_provider(self, measure: str, where: Where) -> Mapping[date, Mapping[str, int]]:
         """Return the sums of a measure by billing period and provider."""
