@@ -50,7 +50,7 @@ class Running:
         """Stop it as an operator does, and return the savepoint that it ended with."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait() == 0, self.told()
-        found = re.search(r"savepoint (\S+);", self.told())
+        found = re.search(r"with the savepoint (.+); --savepoint ", self.told())
         assert found is not None, self.told()
         return found[1]
 

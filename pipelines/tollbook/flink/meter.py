@@ -10,6 +10,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from shlex import quote
 from typing import Final
 
 import apache_beam as beam
@@ -227,7 +228,7 @@ class _Watch:
         savepoint = self._savepoint(job)
         self._tell(
             Notice(
-                f"job {job.job_id} ended with the savepoint {savepoint}; --savepoint {savepoint} goes on from it",
+                f"job {job.job_id} ended with the savepoint {savepoint}; --savepoint {quote(savepoint)} goes on from it",
                 event="job_stopped",
                 job=job.job_id,
                 savepoint=savepoint,
