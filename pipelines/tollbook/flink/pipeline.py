@@ -18,7 +18,8 @@ from tollbook.stream.job import Job, meter_ranges
 from tollbook.stream.options import MeterOptions
 from tollbook.stream.ticks import CommitWhenWhole, InLanes, PlanByTicks
 
-TICK_MILLISECONDS: Final = 100
+_TICK_MILLISECONDS: Final = 100
+_LONGEST_TICK_MILLISECONDS: Final = 500
 _METER_KEY: Final = "meter"
 _MATCHED: Final = ("tollbook", "apache-beam", "pyarrow")
 
@@ -45,7 +46,7 @@ def build(pipeline: beam.Pipeline, options: MeterOptions, *, parallelism: int, m
     )
     planned = (
         pipeline
-        | "Tick" >> FlinkStreamingImpulseSource().set_interval_ms(TICK_MILLISECONDS)
+        | "Tick" >> FlinkStreamingImpulseSource().set_interval_ms(tick_milliseconds(parallelism))
         | "MatchVersions" >> beam.ParDo(_MatchVersions(_versions())).with_output_types(tuple[str, int])
         | "PlanByTicks" >> PlanByTicks(options, lane_names(parallelism), meter_name)
     )
@@ -55,6 +56,14 @@ def build(pipeline: beam.Pipeline, options: MeterOptions, *, parallelism: int, m
         parts | "TellParts" >> beam.Map(_part_told).with_output_types(tuple[str, tuple[bool, bytes]]),
     )
     return told | "PlansAndParts" >> beam.Flatten() | "CommitWhenWhole" >> CommitWhenWhole(options)
+
+
+def tick_milliseconds(parallelism: int) -> int:
+    """Return how far apart the ticks of one task are: each task of the source ticks, and each tick costs two bundles.
+
+    Source: Beam, `StreamingImpulseSource`, a `RichParallelSourceFunction`.
+    """
+    return min(_TICK_MILLISECONDS * parallelism, _LONGEST_TICK_MILLISECONDS)
 
 
 class _MatchVersions(beam.DoFn):

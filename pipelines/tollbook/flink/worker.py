@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-IMPORTED_BEFORE = ("apache_beam.runners.worker.sdk_worker", "tollbook.stream.coders")
+IMPORTED_BEFORE = ("apache_beam.runners.worker.sdk_worker", "tollbook.flink.pipeline")
 """What every worker needs."""
 
 

@@ -73,8 +73,19 @@ class BatchPlanner:
         tell: Tell,
         observer: MeterObserver,
         meter_name: str | None = None,
+        pace: Pace | None = None,
     ) -> None:
-        """Plan what to read from `cluster`. A meter whose processes come and go has a name that they share."""
+        """Plan what to read from `cluster`.
+
+        Args:
+            options: How the meter runs.
+            cluster: Kafka.
+            report: Told of each commit.
+            tell: Told what happens, in words.
+            observer: Watches the meter.
+            meter_name: Name that the processes of a meter share, where they come and go.
+            pace: How much a micro-batch takes of a meter that follows; by default that of one process.
+        """
         self._options, self._cluster = options, cluster
         self._report, self._tell, self._observer = report, tell, observer
         self._lake = options.settings.lake
@@ -86,7 +97,7 @@ class BatchPlanner:
         self._committed_batches = 0
         self._topics: KafkaTopics | None = None
         self._gaps = GapWatch(self._lake, self.manifest, options.clock)
-        self._pace = Pace(options.max_commit_records)
+        self._pace = pace or Pace(options.max_commit_records)
         self._live = LiveUsage(self._lake, options.settings.serve) if options.follow else None
         self._book = BookProgress(self.manifest)
         self._asked_at = options.clock()

@@ -30,7 +30,8 @@ from tollbook.stream.commit import commit_parts
 from tollbook.stream.flood import RejectWatch, committed_shares
 from tollbook.stream.observe import NobodyWatches
 from tollbook.stream.options import MeterOptions, MeterProgress
-from tollbook.stream.parts import CommitPart, missing_parts
+from tollbook.stream.pace import Pace
+from tollbook.stream.parts import RANGE_PART, CommitPart, missing_parts
 from tollbook.stream.plan import CommitPlan
 from tollbook.stream.planner import BatchPlanner, PlannedBatch
 from tollbook.stream.ranges import OffsetRange
@@ -39,6 +40,9 @@ from tollbook.stream.read import close_consumers, reader_for, take_holes
 RANGES, PLANS = "ranges", "plans"
 
 _AWAY_SECONDS: Final = 2.0
+_LONGEST_SECONDS: Final = 5.0
+"""How long a micro-batch may take while the meter is behind. Some tenths of a second of each are no work but the way
+through the runner, and a checkpoint waits for the ranges under way."""
 _LOST_SECONDS: Final = 300.0
 """How long a commit may take before it is taken for lost, and planned anew under another epoch."""
 
@@ -101,7 +105,7 @@ class _PlanByTick(beam.DoFn):
     ) -> Iterable[tuple[str, OffsetRange] | beam.pvalue.TaggedOutput]:
         passed = ticks.read() or 0
         name = meter.read() or self._meter_name  # a job that goes on from a savepoint is the meter that it was
-        planning = planning_of(self._options, name, passed)
+        planning = planning_of(self._options, name, passed, lanes=len(self._lanes))
         batch = planning.tick()
         ticks.write(passed + 1)
         meter.write(name)
@@ -126,6 +130,7 @@ class _Planning:
         name: The meter's name.
         ticks: Ticks that the meter's state will tell of, if nothing was taken back.
         is_new: Whether no tick came before, in any process.
+        lanes: How many lanes share a micro-batch.
         planner: The planner, None until Kafka and the store were there.
         batch: The micro-batch that is under way, None where none is.
         away_until: When to look for Kafka or the store again, by the monotonic clock.
@@ -135,6 +140,7 @@ class _Planning:
     name: str
     ticks: int
     is_new: bool
+    lanes: int = 1
     planner: BatchPlanner | None = None
     batch: PlannedBatch | None = None
     away_until: float = field(default=float("-inf"))
@@ -188,6 +194,7 @@ class _Planning:
                 tell=_tell,
                 observer=NobodyWatches(),
                 meter_name=self.name,
+                pace=Pace(self.options.max_commit_records, lanes=self.lanes, longest_seconds=_LONGEST_SECONDS),
             )
             planner.take_over(only_from=None if self.is_new else self.name)
             self.is_new = False
@@ -207,13 +214,13 @@ class _Planning:
                     next(reader.read(replace(each, first_offset=reached)), None)
 
 
-def planning_of(options: MeterOptions, name: str, passed: int) -> _Planning:
+def planning_of(options: MeterOptions, name: str, passed: int, *, lanes: int = 1) -> _Planning:
     """Return the planning of a meter in this process after so many ticks; a new one where ticks were taken back."""
     with _starting:
         planning = _plannings.get(name)
         if planning is None or planning.ticks != passed:
             take_holes()
-            planning = _plannings[name] = _Planning(options, name, passed, is_new=passed == 0)
+            planning = _plannings[name] = _Planning(options, name, passed, passed == 0, lanes)
         return planning
 
 
@@ -257,24 +264,32 @@ class Gathering:
         self._rejects = RejectWatch(options.flood, lately)
         self._plan: CommitPlan | None = None
         self._parts: dict[str, list[CommitPart]] = {}
-        self._awaited = 0
+        self._read: dict[str, set[tuple[str, int]]] = {}
 
     def plan(self, plan: CommitPlan) -> Iterator[int]:
         """Take a plan, and yield its commit if its parts were here before it. Parts of other plans are forgotten."""
         self._plan = plan
         self._parts = {plan.batch: self._parts.get(plan.batch, [])}
+        self._read = {plan.batch: self._read.get(plan.batch, set())}
         yield from self._commit_if_whole()
 
     def part(self, part: CommitPart) -> Iterator[int]:
         """Take a part, and yield the commit that it makes whole."""
-        self._parts.setdefault(part.chunk().stamp.batch, []).append(part)
+        chunk = part.chunk()
+        self._parts.setdefault(chunk.stamp.batch, []).append(part)
+        if part.kind == RANGE_PART:
+            self._read.setdefault(chunk.stamp.batch, set()).add((chunk.topic, chunk.partition))
         yield from self._commit_if_whole()
 
     def _commit_if_whole(self) -> Iterator[int]:
         plan = self._plan
-        if plan is None or missing_parts(plan.ranges, self._parts[plan.batch]):
+        # A look at all parts whenever one comes takes time that grows with the square of their number.
+        if plan is None or len(self._read.get(plan.batch, ())) < len(plan.ranges):
+            return
+        if missing_parts(plan.ranges, self._parts[plan.batch]):
             return
         parts = self._parts.pop(plan.batch)
+        self._read.pop(plan.batch, None)
         self._plan = None
         self._rejects.begin()
         self._rejects.note_parts(parts)

@@ -17,7 +17,8 @@ def test_full_micro_batches_that_are_quick_grow() -> None:
 
 def test_a_micro_batch_that_is_slow_shrinks_the_next_in_proportion() -> None:
     """A stop waits for the commit under way: one that took twice as long as it may is halved."""
-    pace = Pace(most_records=524_288, records=131_072)
+    pace = Pace(most_records=524_288)
+    pace.records = 131_072
     pace.took(131_072, 3.0)
     assert pace.records == 65_536
 
@@ -35,3 +36,15 @@ def test_a_micro_batch_never_takes_more_than_it_may_nor_next_to_nothing() -> Non
     pace = Pace(most_records=524_288)
     pace.took(1_000, 60.0)
     assert pace.records == 16_384
+
+
+def test_lanes_are_each_given_as_much_as_one_process_would_be() -> None:
+    """Less than a chunk for each lane makes small files, and a runner with longer ways can take longer."""
+    pace = Pace(most_records=524_288, lanes=4, longest_seconds=5.0)
+    assert pace.records == 131_072
+    pace.took(131_072, 2.0)
+    assert pace.records == 262_144
+    pace.took(262_144, 10.0)
+    assert pace.records == 131_072
+    pace.took(131_072, 100.0)
+    assert pace.records == 65_536  # 16,384 for each
