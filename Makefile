@@ -2,7 +2,7 @@
 # everything else, uv included, is put into .tools and .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format bench spark clean
 
 PYTHON ?= python3
 PYTEST_ARGS ?= --numprocesses 2 --dist loadfile
@@ -45,6 +45,9 @@ format: $(SYNC_STAMP) ## Format the Python code and mend what ruff can mend.
 
 bench: $(SYNC_STAMP) ## Measure; needs minutes of a quiet machine.
 	$(UV) run --frozen --group bench python tests/bench/run.py
+
+spark: $(SYNC_STAMP) ## Let Spark read a lake and compare; fetches half a gigabyte, wants Java 17 or 21 on PATH.
+	$(UV) run --frozen --group spark pytest tests/pipelines/warehouse/spark_chargeback.py
 
 clean: ## Remove what make made; the book in tollbook-data/ stays.
 	rm -rf $(TOOLS) .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .bench
