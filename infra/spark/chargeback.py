@@ -1,6 +1,6 @@
 """Usage and its cost by Spark, from the Delta table of a lake: the models that DuckDB runs, as views.sql has them.
 
-`spark-submit infra/spark/chargeback.py --home ~/tollbook --view usage_by_team` prints JSON lines; README.md has the rest.
+`spark-submit infra/spark/chargeback.py --home ~/tollbook --view usage_by_team` prints JSON lines; see README.md.
 
 The driver needs Tollbook installed, since it reads the logs of ratings and the billing calendar; executors do not.
 """
