@@ -29,6 +29,8 @@ from tollbook.warehouse.build import build
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Book, NewTraffic, Until
 
+EVENTS = int(os.environ.get("TOLLBOOK_FLINK_EVENTS", "100000"))
+
 
 @dataclass
 class Running:
@@ -140,6 +142,19 @@ def test_a_meter_that_is_to_end_when_it_has_caught_up_ends(
     book.assert_whole(read=len(traffic.lines))
     again = on_flink(book, "--until-caught-up")
     assert again.process.wait() == 0, again.told()
+    build(book.settings)
+    book.assert_true(traffic.truth)
+
+
+def test_many_events_with_repeats_late_ones_and_bad_records_come_out_exact(
+    book: Book, new_traffic: NewTraffic, on_flink: Callable[..., Running]
+) -> None:
+    """More than fits one micro-batch, on two lanes; `TOLLBOOK_FLINK_EVENTS` sets how many."""
+    traffic = new_traffic(events=EVENTS, seed=20_261_129)
+    book.send(traffic.lines)
+    meter = on_flink(book, "--until-caught-up", "--max-commit-records", "32768")
+    assert meter.process.wait() == 0, meter.told()
+    book.assert_whole(read=len(traffic.lines))
     build(book.settings)
     book.assert_true(traffic.truth)
 

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from typing import Any
 import pytest
 
 from tollbook.contracts import shipped_folder
+from tollbook.flink import FlinkCluster
+from tollbook.flink.meter import run_on_flink
+from tollbook.flink.target import FlinkTarget
 from tollbook.senders.send import send_file
 from tollbook.settings import Settings
 from tollbook.stream.meter import MeterOptions, run_meter
@@ -58,6 +62,25 @@ def _meter(settings: Settings, topic: str) -> None:
     run_meter(MeterOptions(settings=settings, topics=(topic,)))
 
 
+@pytest.fixture(params=["embedded", "flink"])
+def meter(request: pytest.FixtureRequest) -> Callable[[Settings, str], None]:
+    """Return the meter on each runner in turn: what it reads must come out the same."""
+    if request.param == "embedded":
+        return _meter
+    cluster: FlinkCluster = request.getfixturevalue("flink_cluster")
+    target = FlinkTarget(
+        rest_url=cluster.rest_url,
+        job_endpoint=cluster.job_endpoint,
+        worker_pool=cluster.worker_pool,
+        parallelism=2,
+    )
+
+    def on_flink(settings: Settings, topic: str) -> None:
+        run_on_flink(MeterOptions(settings=settings, topics=(topic,)), target=target)
+
+    return on_flink
+
+
 def _totals(settings: Settings, mart: str) -> tuple[Any, ...]:
     return ask(settings, f"select {SUMS} from {mart}").rows[0]
 
@@ -77,18 +100,20 @@ def _assert_sessions(settings: Settings) -> None:
     assert ask(settings, "select count(*) from audit.fct_ledger_balance where difference <> 0").rows == [(0,)]
 
 
-def test_real_sessions_come_out_to_the_last_token_and_pico_dollar(settings: Settings, new_topic: Any) -> None:
+def test_real_sessions_come_out_to_the_last_token_and_pico_dollar(
+    settings: Settings, new_topic: Any, meter: Callable[[Settings, str], None]
+) -> None:
     """The promise of the book, on real agentic work; sent twice and built twice, it is the same."""
     topic = new_topic()
     _send(settings, topic, SESSIONS, "claude-code-sessions.mapping.yml")
-    _meter(settings, topic)
+    meter(settings, topic)
     build(settings)
     _assert_sessions(settings)
     assert len(ask(settings, "select distinct team from finance.fct_chargeback_by_team").rows) > 1
     _assert_tasks_agree_with_the_authors(settings)
 
     _send(settings, topic, SESSIONS, "claude-code-sessions.mapping.yml")
-    _meter(settings, topic)
+    meter(settings, topic)
     assert build(settings).new_files > 0
     _assert_sessions(settings)
 

@@ -226,14 +226,8 @@ class _Watch:
 
     def _stop(self, job: FlinkJob) -> None:
         savepoint = self._savepoint(job)
-        self._tell(
-            Notice(
-                f"job {job.job_id} ended with the savepoint {savepoint}; --savepoint {quote(savepoint)} goes on from it",
-                event="job_stopped",
-                job=job.job_id,
-                savepoint=savepoint,
-            )
-        )
+        ended = f"job {job.job_id} ended with the savepoint {savepoint}; --savepoint {quote(savepoint)} goes on from it"
+        self._tell(Notice(ended, event="job_stopped", job=job.job_id, savepoint=savepoint))
 
     def _savepoint(self, job: FlinkJob) -> str:
         """Stop the job with a savepoint and return where it lies; a job that is just being started again is waited for.
