@@ -34,8 +34,10 @@ TOPICS = {"llm.usage": "the peers' fields", "llm.usage.every_field": "every fiel
 NOT_KEPT_BY_PEERS = ("trace_id", "request_id", "streamed", "tags.sdk")
 PEER_PACKAGES = ("duckdb>=2", "pyarrow", "numpy", "confluent-kafka")
 PER_EVENT_SAMPLE = 20_000
-PARTS = ("meter", "rating", "formats", "history", "freshness", "backlog")
+PARTS = ("meter", "rating", "formats", "history", "freshness", "backlog", "flink")
+NEED_WORKLOAD = {"meter", "rating", "backlog", "flink"}
 BACKLOG_EVENTS = 2_000_000
+FLINK_EVENTS = 400_000
 PRICING_PACKAGES = ("litellm", "tokencost", "genai-prices", "orjson")
 PRICING_SAMPLES = {"tokencost": 200_000, "genai_prices": 20_000, "litellm": 20_000}
 """Library to the events it prices, one at a time: about a second of work."""
@@ -281,6 +283,30 @@ def measure_freshness(rounds: int) -> str:
     return "\n".join(lines)
 
 
+def measure_flink(workload: Path) -> str:
+    """Return the meter on Flink beside the embedded runner, on one topic, as a Markdown table with a row a run."""
+    command = [sys.executable, str(HERE / "flink.py"), "--work", str(WORK / "flink"), "--workload", str(workload)]
+    rows = last_json(run(command))["rows"]
+    ours = rows[0]["events_per_cpu_s"]
+    lines = [
+        "| runner | events per CPU-second | the first is | events/s | first commit | checkpoints | idle cores | exact |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        say(f"flink: {row}")
+        name, first, checkpoint, idle = "embedded", "", "", ""
+        if row["runner"] == "flink":
+            took = [f"{row['checkpoint_ms'][kind] or 0:,}" for kind in ("min", "avg", "max")]
+            name, first = f"Flink, parallelism {row['parallelism']}", f"{row['first_commit_s']} s"
+            checkpoint, idle = f"{row['checkpoint_seconds']:g} s: {', '.join(took)} ms", f"{row['idle_cores']}"
+        speed = row["events_per_cpu_s"]
+        lines.append(
+            f"| {name} | {speed:,} | {ours / speed:.2f} times | {row['events'] / row['wall_s']:,.0f} | {first} | "
+            f"{checkpoint} | {idle} | {'yes' if row['exact'] else 'NO'} |"
+        )
+    return "\n".join(lines)
+
+
 def measure_history() -> str:
     """Return what one more day's build costs after 30 and after 300 days, as a Markdown table."""
     say("one more day of the warehouse after 30 and after 300 days of history")
@@ -297,13 +323,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--backlog-events", type=int, default=BACKLOG_EVENTS)
+    parser.add_argument("--flink-events", type=int, default=FLINK_EVENTS)
     parser.add_argument("--only", choices=PARTS, action="append", help="Measure this part; may be given again.")
     arguments = parser.parse_args()
     parts = arguments.only or PARTS
-    if set(parts) & {"meter", "rating", "backlog"} and not SHARED.is_dir():
+    if set(parts) & NEED_WORKLOAD and not SHARED.is_dir():
         sys.exit(f"expected the peers and their workload at {SHARED}; without them there is nothing to measure beside")
     WORK.mkdir(exist_ok=True)
-    if set(parts) & {"meter", "rating", "backlog"}:
+    if set(parts) & NEED_WORKLOAD:
         python = make_peer_environment("peers-venv", PEER_PACKAGES)
     if set(parts) & {"meter", "rating"}:
         workload = make_workload(python, arguments.events, arguments.seed)
@@ -321,6 +348,8 @@ def main() -> None:
     if "backlog" in parts:
         backlog = make_workload(python, arguments.backlog_events, arguments.seed)
         print(f"\n{measure_meter(backlog, python, 1, per_event=False)}", flush=True)
+    if "flink" in parts:
+        print(f"\n{measure_flink(make_workload(python, arguments.flink_events, arguments.seed))}", flush=True)
 
 
 if __name__ == "__main__":

@@ -45,10 +45,10 @@ def main() -> None:
         "events_per_cpu_s": int(outcome.read / cpu),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
-    print(json.dumps(measured | _totals(settings.lake)))
+    print(json.dumps(measured | totals(settings.lake)))
 
 
-def _totals(lake: Path) -> dict[str, object]:
+def totals(lake: Path) -> dict[str, object]:
     """Return what the lake holds, each call once, to be held against the workload's truth."""
     import duckdb
 
