@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,11 +16,11 @@ from tollbook.rating.contract_terms import Contract
 from tollbook.rating.periods.calendar import BillingCalendar
 from tollbook.rating.sources.contract_documents import read_contract
 from tollbook.rating.sources.contracts import load_contract
-from tollbook.rating.sources.exchange import read_exchange_rates
+from tollbook.rating.sources.exchange import USD, ExchangeRates, read_exchange_rates
 from tollbook.rating.sources.policy import read_cost_policy
 from tollbook.reference.billing_calendar import billing_calendar, read_billing_calendar
 from tollbook.reference.dated.entries import EntryFile
-from tollbook.reference.dated.kinds import KINDS, EntryKind
+from tollbook.reference.dated.kinds import FLEETS, INVOICES, KINDS, PLATFORMS, SUBSCRIPTIONS, EntryKind
 from tollbook.reference.dated.recorded import record_reference
 from tollbook.reference.dated.use import check_entries, load_entries
 from tollbook.reference.dimensions import read_dimensions
@@ -34,6 +34,8 @@ OWNERS, CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS, BILLING_CALENDAR = (
 _NAMED: Final = (CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS, BILLING_CALENDAR)
 """Kinds that are known by a key of their own."""
 _OVERLAY: Final = "price_overlay"
+_CHARGED: Final = (SUBSCRIPTIONS, PLATFORMS, FLEETS, INVOICES)
+"""Kinds of dated entries whose amounts become costs in USD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def _put(path: Path, settings: Settings, now: datetime) -> ReferenceFile:
     kind = _kind_of(path)
     if kind in KINDS:
         file, target = load_entries(path, KINDS[kind], settings.reference, now=now)
-        return _of_entries(target, file)
+        return replace(_of_entries(target, file), notices=tuple(_unconverted(file, settings)))
     if kind == CONTRACT:
         loaded = load_contract(path, settings.contracts, PriceBook.load(settings), now=now)
         return replace(_of_contract(loaded.path, loaded.contract), notices=loaded.notices)
@@ -154,6 +156,19 @@ def _without_exchange_rate(book: PriceBook) -> Iterator[str]:
             f"{contract_id}: there are dates without an exchange rate of {currency}; usage that it prices on them has "
             "no cost"
         )
+
+
+def _unconverted(file: EntryFile, settings: Settings) -> Iterator[str]:
+    """Yield in words which entries are in a currency that has no exchange rate on their first day."""
+    path, calendar = settings.exchange_rates, billing_calendar(settings)
+    exchange = read_exchange_rates(path) if path.exists() else ExchangeRates()
+    if file.kind not in _CHARGED:
+        return
+    for entry in file.entries:
+        currency = entry.body["currency"]
+        day = date.fromisoformat(entry.body.get("issued_on") or entry.body["valid_from"])
+        if currency != USD and exchange.at(currency, calendar.begins(day)) is None:
+            yield f"{entry.entry_id}: there is no exchange rate of {currency} on {day}; its cost in USD is unknown then"
 
 
 def _counted(count: int, what: str) -> str:

@@ -224,3 +224,32 @@ def test_a_reorganisation_that_is_told_late_places_past_usage_anew(
     build(lake.settings, full_refresh=True, clock=lambda: datetime(2026, 7, 20, tzinfo=UTC))
     assert lake.everything() == after
     assert lake.query(placed)[0] == (JUNE, "BU", "CC-1", 2)
+
+
+def test_what_a_contract_charges_over_a_period_is_posted_to_those_who_used_it(
+    lake: LakeBuilder, event: Any, tmp_path: Path
+) -> None:
+    """0.01 was promised for June, 0.004 used: 0.006 is owed, by 3 calls to 1. Late usage moves the shares."""
+    contract = tmp_path / "acme.yml"
+    contract.write_text(
+        "contract: 1\ncontract_id: acme\nprovider: openai\ncurrency: USD\nvalid_from: 2026-06-01\n"
+        "valid_to: 2026-07-01\nknown_from: 2026-05-01T00:00:00Z\nauthor: a\nreason: r\nterms:\n"
+        "  - {term_id: promise, spend_commitment: {amount: '0.01', per: billing_period}}\n",
+        encoding="utf-8",
+    )
+    load_file(contract, lake.settings)
+    lake.commit([*(event(name) for name in "abc"), event("d", owner_team="care")])
+    built(lake)
+    posted = "select team, contracted_cost, effective_cost from finance.fct_chargeback_by_team order by all"
+    assert lake.query(posted) == [
+        ("care", Decimal("0.001"), Decimal("0.0025")),
+        ("search", Decimal("0.003"), Decimal("0.0075")),
+    ]
+    lake.commit([event("e", "2026-06-29", owner_team="care")])
+    built(lake)
+    assert lake.query(posted) == [
+        ("care", Decimal("0.002"), Decimal("0.004")),
+        ("search", Decimal("0.003"), Decimal("0.006")),
+    ]
+    rolled = "select closing_accruals, effective_cost, difference from finance.fct_roll_forward"
+    assert lake.query(rolled) == [(Decimal("0.01"), Decimal("0.01"), 0)]

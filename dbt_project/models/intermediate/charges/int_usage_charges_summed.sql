@@ -87,7 +87,7 @@ select
     usage_days_in_units.sku_price_id,
     usage_days_in_units.cost_basis,
     usage_days_in_units.billing_currency,
-    cast(sum(accelerator_seconds) as decimal(38, 12)) as accelerator_seconds,
+    cast(sum(usage_days_in_units.accelerator_seconds) as decimal(38, 12)) as accelerator_seconds,
     {{ summed_measures() }}
 
 from usage_days_in_units

@@ -81,13 +81,21 @@ moved as (
 
 ),
 
-periods as (
+bounds as (
 
-    select cast(unnest(generate_series(
-        min(billing_period_start), max(billing_period_start), interval 1 month
-    )) as date) as billing_period_start
+    select
+        min(billing_period_start) as first_start,
+        max(billing_period_start) as last_start
 
     from moved
+
+),
+
+periods as (
+
+    select cast(unnest(generate_series(first_start, last_start, interval 1 month)) as date) as billing_period_start
+
+    from bounds
 
 ),
 

@@ -157,3 +157,17 @@ def test_the_command_lists_states_and_writes_one_back(tmp_path: Path) -> None:
     assert isinstance(invoke(build_app(), then).exception, MisuseError)
     early = ["reference", "versions", "--home", str(home), "--as-of", "2001-01-01T00:00:00Z"]
     assert invoke(build_app(), early).exit_code == 1
+
+
+def test_a_currency_without_an_exchange_rate_is_told_when_the_file_is_loaded(tmp_path: Path) -> None:
+    """Its cost would be unknown in every statement; the rate can be loaded later too."""
+    settings = Settings(home=tmp_path)
+    notice = "gateway-2026: there is no exchange rate of EUR on 2026-01-01; its cost in USD is unknown then"
+    assert load_file(EXAMPLES / "shared_platforms.yml", settings, now=NOW).notices == (notice,)
+    rates = tmp_path / "rates.yml"
+    rates.write_text(
+        "exchange_rates: 1\nrates: [{currency: EUR, usd: '1.1', valid_from: 2026-01-01T00:00:00Z, source: bank}]\n",
+        encoding="utf-8",
+    )
+    load_file(rates, settings, now=NOW)
+    assert load_file(EXAMPLES / "shared_platforms.yml", settings, now=NOW).notices == ()
