@@ -23,8 +23,9 @@ from tollbook.stream.flood import FloodLimit
 from tollbook.stream.job import Job, meter_ranges
 from tollbook.stream.meter import MeterOptions, run_meter
 from tollbook.stream.micro_batch import PreparedPipeline
-from tollbook.stream.parts import CommitPart
+from tollbook.stream.parts import RANGE_PART, CommitPart, missing_parts
 from tollbook.stream.planner import PlannedBatch
+from tollbook.stream.ranges import OffsetRange
 from tollbook.stream.read import close_consumers
 from tollbook.stream.ticks import Gathering, lane_of, planning_of
 
@@ -138,6 +139,25 @@ def test_one_micro_batch_is_under_way_and_the_next_is_planned_when_it_is_committ
     batch = begun(planning.tick())
     committed(Gathering(options), batch, parts_of(batch, settings))
     assert totals(settings) == (45, 2, 45)
+
+
+def test_parts_are_looked_through_when_all_ranges_were_read_and_not_whenever_one_comes(
+    options: MeterOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking at all of them each time takes a commit of thousands of parts minutes."""
+    looked: list[int] = []
+
+    def look(ranges: list[OffsetRange], parts: list[CommitPart]) -> list[str]:
+        looked.append(len(parts))
+        return missing_parts(ranges, parts)
+
+    monkeypatch.setattr(ticks, "missing_parts", look)
+    batch = begun(planning_of(options, "m", 0).tick())
+    parts = sorted(parts_of(batch, options.settings), key=lambda part: part.kind == RANGE_PART)
+    gathering = Gathering(options)
+    assert list(gathering.plan(batch.plan)) == []
+    assert len([number for part in parts for number in gathering.part(part)]) == 1
+    assert looked == [len(parts)]
 
 
 def test_a_process_that_is_started_again_plans_from_the_book_and_fences_what_was_left(options: MeterOptions) -> None:
