@@ -1,8 +1,8 @@
 """How much one committer commits: parts of ever larger micro-batches, from the first part to the manifest.
 
 Run `python tests/bench/committer.py [chunks ...]`. Nothing is read or written but what the commit itself writes: the
-sums by minute and the manifest. Each chunk has what a chunk of 32,768 events has: a file of events and its sums by minute;
-four chunks are a range. What waits for the disk shows in the time, not in the CPU.
+sums by minute and the manifest. Each chunk has what a chunk of 32,768 events has, a file of events and its sums by
+minute; four chunks are a range. What waits for the disk shows in the time, not in the CPU.
 """
 
 from __future__ import annotations

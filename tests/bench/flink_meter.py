@@ -89,6 +89,9 @@ def measured(looks: list[_Look], checkpoints: dict[str, Any], wanted: int, idle_
     last = next(look for look in looks if look.records >= wanted)
     cpu_s, wall_s = last.cpu_s - running.cpu_s, last.at - running.at
     rest = next((look for look in looks if idle_s and look.at - last.at >= idle_s), None)
+    idle_by_process = {}
+    if rest is not None:
+        idle_by_process = {name: round((rest.cpu[name] - last.cpu[name]) / (rest.at - last.at), 3) for name in last.cpu}
     idle_cores = None if rest is None else round((rest.cpu_s - last.cpu_s) / (rest.at - last.at), 3)
     durations = checkpoints.get("summary", {}).get("end_to_end_duration", {})
     return {
@@ -100,6 +103,7 @@ def measured(looks: list[_Look], checkpoints: dict[str, Any], wanted: int, idle_
         "cpu_s_by_process": {name: round(last.cpu[name] - running.cpu[name], 2) for name in last.cpu},
         "cpu_s_with_start": round(last.cpu_s - looks[0].cpu_s, 3),
         "idle_cores": idle_cores,
+        "idle_cores_by_process": idle_by_process,
         "takeover_s": round(running.at, 2),
         "first_commit_s": round(first.at, 2),
         "commits": last.commits - running.commits,
@@ -119,7 +123,7 @@ def main() -> None:
     parser.add_argument("--parallelism", type=int, default=1)
     parser.add_argument("--follow", action="store_true")
     parser.add_argument("--max-commit-records", type=int, default=MAX_COMMIT_RECORDS)
-    parser.add_argument("--idle-seconds", type=float, default=8.0, help="How long to go on when caught up.")
+    parser.add_argument("--idle-seconds", type=float, default=15.0, help="How long to go on when caught up.")
     arguments = parser.parse_args()
     settings = Settings(home=arguments.home.absolute(), bootstrap_servers=arguments.bootstrap_servers)
     workload.write_owners(settings.owners)

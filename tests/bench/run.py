@@ -289,7 +289,7 @@ def measure_flink(workload: Path) -> str:
     rows = last_json(run(command))["rows"]
     ours = rows[0]["events_per_cpu_s"]
     lines = [
-        "| runner | events per CPU-second | the first is | events/s | first commit | checkpoints | idle cores | exact |",
+        "| runner | events per CPU-second | the first is | events/s | first commit | checkpoints | idle | exact |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
