@@ -47,6 +47,7 @@ _START_SECONDS: Final = 180.0
 _AWAY_SECONDS: Final = 300.0
 _SAVEPOINT_SECONDS: Final = 60.0
 _LONGEST_CAUSE: Final = 300
+_NO_WHEEL: Final = "ModuleNotFoundError: No module named 'tollbook"
 _ENDED: Final = frozenset({"FINISHED", "CANCELED", "FAILED"})
 _PASSING: Final = (KafkaUnavailableError, StoreUnavailableError, CommitConflictError)
 """Errors that may be gone when Flink starts the job again, but for those of `_FINAL`."""
@@ -260,6 +261,12 @@ def error_of(failure: str) -> TollbookError | None:
     Args:
         failure: A stack trace as Flink tells it, in which a worker's traceback ends with the error and Beam's note.
     """
+    if _NO_WHEEL in failure:
+        return MisuseError(
+            "expected workers with the tollbook wheel, got a worker pool whose Python has no module `tollbook`: "
+            "install the wheel of this command beside the task managers, with its lock, and start the pool again by "
+            "`python -m tollbook.flink.worker_pool`"
+        )
     for line in reversed(failure.splitlines()):
         name, found, message = line.strip().partition(": ")
         kind = getattr(errors, name.removeprefix("tollbook.errors."), None) if found else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -74,16 +74,25 @@ class _MatchVersions(beam.DoFn):
 
     def setup(self) -> None:
         pa.set_memory_pool(pa.system_memory_pool())
-        found = _versions()
-        different = [f"{name} {self._wanted[name]}, got {found[name]}" for name in _MATCHED if found != self._wanted]
-        if different:
-            raise MisuseError(
-                f"expected workers with the versions of the command that submits: {'; '.join(different)}. Install the "
-                "same wheel and lock beside the task managers, and start the worker pool again"
-            )
+        versions_match(self._wanted)
 
     def process(self, element: bytes) -> Iterable[tuple[str, int]]:  # noqa: ARG002  a tick says nothing
         yield _METER_KEY, 0
+
+
+def versions_match(wanted: Mapping[str, str]) -> None:
+    """Return if this process has the versions of the command that submitted, by distribution.
+
+    Raises:
+        MisuseError: It has others.
+    """
+    found = {name: version(name) for name in wanted}
+    different = [f"{name} {wanted[name]}, got {found[name]}" for name in wanted if found[name] != wanted[name]]
+    if different:
+        raise MisuseError(
+            f"expected workers with {'; '.join(different)}, as the command that submits has them: install the same "
+            "wheel and lock beside the task managers, and start the worker pool again"
+        )
 
 
 def _versions() -> dict[str, str]:

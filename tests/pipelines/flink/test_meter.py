@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pytest
 
-from tollbook.errors import FencedError, OffsetGapError, TollbookError
+from tollbook.errors import FencedError, MisuseError, OffsetGapError, TollbookError
+from tollbook.flink import pipeline
 from tollbook.flink.lanes import lane_names
 from tollbook.flink.meter import error_of
 
@@ -33,6 +36,25 @@ def test_an_error_that_has_more_to_tell_than_a_message_is_told_by_its_message() 
     found = error_of(TRACE.format(error="RejectedRecordError", message="a reason"))
     assert type(found) is TollbookError
     assert found.message == "a reason"
+
+
+def test_workers_without_the_wheel_are_told_with_what_to_do() -> None:
+    """Beam's own worker pool starts any Python; what it then cannot load says nothing of wheels."""
+    found = error_of("Caused by: java.lang.RuntimeException\nModuleNotFoundError: No module named 'tollbook'\n\tat a.B")
+    assert isinstance(found, MisuseError)
+    assert "expected workers with the tollbook wheel" in found.message
+    assert "python -m tollbook.flink.worker_pool" in found.message
+
+
+def test_workers_of_other_versions_are_refused_before_they_read_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of one version with the parts of another would end in something that nobody understands."""
+    pipeline.versions_match({"tollbook": version("tollbook"), "apache-beam": version("apache-beam")})
+    with pytest.raises(MisuseError, match=r"expected workers with tollbook 9\.9\.9, got \d") as refused:
+        pipeline.versions_match({"tollbook": "9.9.9", "apache-beam": version("apache-beam")})
+    assert "apache-beam" not in refused.value.message
+    monkeypatch.setattr(pipeline, "version", lambda _name: "1.0")
+    with pytest.raises(MisuseError, match=r"tollbook 9\.9\.9, got 1\.0; apache-beam 2\.0, got 1\.0"):
+        pipeline.versions_match({"tollbook": "9.9.9", "apache-beam": "2.0"})
 
 
 @pytest.mark.parametrize(
