@@ -21,18 +21,14 @@ from tollbook.errors import (
     StoreUnavailableError,
 )
 from tollbook.lake.binding import connect
-from tollbook.lake.gaps import GAPS
-from tollbook.lake.layout import sweep_orphans
 from tollbook.lake.lock import writer_lock
-from tollbook.lake.log import sweep_temporaries
 from tollbook.lake.remote import pull
-from tollbook.lake.sweep import sweep_logged_tables
 from tollbook.lake.working_copy import remote_of
 from tollbook.logs import WARNING, Notice
 from tollbook.stream.observe import MeterObserver, NobodyWatches
 from tollbook.stream.options import MeterOptions, MeterProgress
 from tollbook.stream.pace import COMMIT_SECONDS
-from tollbook.stream.planner import BatchPlanner
+from tollbook.stream.planner import BatchPlanner, sweep_left
 from tollbook.stream.read import close_consumers
 from tollbook.stream.runner import MicroBatchRunner
 from tollbook.stream.topics import Place
@@ -76,9 +72,7 @@ def run_meter(
     with writer_lock(options.settings.lake):
         lake = options.settings.lake
         connect(lake, options.settings.lake_url)
-        sweep_temporaries(lake / GAPS)
-        for path in (*sweep_orphans(lake), *sweep_logged_tables(lake)):
-            tell(Notice(f"swept {path}, which a writer that died left behind", event="swept", path=str(path)))
+        sweep_left(lake, tell)
         try:
             return _Meter(options, cluster, report, tell, should_stop, observer or NobodyWatches()).run()
         finally:

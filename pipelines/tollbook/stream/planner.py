@@ -12,13 +12,17 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from tollbook.connection.cluster import KafkaCluster
 from tollbook.lake.expiry import checkpoint_is_due, expire
-from tollbook.lake.layout import expire_unparsed, unparsed_is_expired
+from tollbook.lake.gaps import GAPS
+from tollbook.lake.layout import expire_unparsed, sweep_orphans, unparsed_is_expired
+from tollbook.lake.log import sweep_temporaries
 from tollbook.lake.manifest import Manifest, newest
 from tollbook.lake.store_sweep import expire_store_of_unparsed, sweep_store_of_meters
+from tollbook.lake.sweep import sweep_logged_tables
 from tollbook.logs import Notice, Tell
 from tollbook.rating.book import PriceBook
 from tollbook.rating.store import record
@@ -59,6 +63,17 @@ class PlannedBatch:
     before: Manifest | None
     kafka: KafkaOffsets
     begun: float
+
+
+def sweep_left(lake: Path, tell: Tell) -> None:
+    """Delete what meters that died left in a lake's folder; no meter that may still commit writes to it meanwhile.
+
+    Raises:
+        CorruptManifestError: Manifests of the lake are missing.
+    """
+    sweep_temporaries(lake / GAPS)
+    for path in (*sweep_orphans(lake), *sweep_logged_tables(lake)):
+        tell(Notice(f"swept {path}, which a writer that died left behind", event="swept", path=str(path)))
 
 
 class BatchPlanner:

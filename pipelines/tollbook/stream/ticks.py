@@ -33,7 +33,7 @@ from tollbook.stream.options import MeterOptions, MeterProgress
 from tollbook.stream.pace import Pace
 from tollbook.stream.parts import RANGE_PART, CommitPart, missing_parts
 from tollbook.stream.plan import CommitPlan
-from tollbook.stream.planner import BatchPlanner, PlannedBatch
+from tollbook.stream.planner import BatchPlanner, PlannedBatch, sweep_left
 from tollbook.stream.ranges import OffsetRange
 from tollbook.stream.read import close_consumers, reader_for, take_holes
 
@@ -198,6 +198,8 @@ class _Planning:
             )
             planner.take_over(only_from=None if self.is_new else self.name)
             self.is_new = False
+            # What others of this meter still write is of an epoch that can commit no more: the next start sweeps it.
+            sweep_left(settings.lake, _tell)
             planner.begin()
             self.planner = planner
         return self.planner

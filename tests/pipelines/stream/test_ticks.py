@@ -173,6 +173,8 @@ def test_a_process_that_is_started_again_plans_from_the_book_and_fences_what_was
         committed(Gathering(options), lost, parts)
     committed(Gathering(options), batch, parts_of(batch, settings))
     assert totals(settings) == (40, 2, 40)
+    written = {path.relative_to(settings.lake).as_posix() for path in (settings.lake / "usage").rglob("*.parquet")}
+    assert written == {entry.path for entry in manifest_of(settings).files if entry.table == "usage"}
 
 
 def test_ticks_that_were_taken_back_are_noticed_though_the_process_lives_on(options: MeterOptions) -> None:
