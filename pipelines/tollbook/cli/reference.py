@@ -32,13 +32,16 @@ def register(parent: typer.Typer) -> None:
 
 
 @app.command()
-def check(file: ReferenceFile, *, as_json: Json = False) -> None:
-    """Check a reference file; exit 1 with its faults when it breaks its schema or contradicts itself."""
+def check(file: ReferenceFile, *, home: Home = None, as_json: Json = False) -> None:
+    """Check a reference file; exit 1 with its faults when it breaks its schema or contradicts itself.
+
+    Dated entries, such as a hierarchy, are also held against the files in use in the book.
+    """
     from tollbook.reference.files import refuse_unreadable
     from tollbook.reference.kinds import check_file
 
     refuse_unreadable(file)
-    checked = check_file(file)
+    checked = check_file(file, Settings.load(home=home).reference)
     if as_json:
         print_json(checked.as_dict())
     else:

@@ -62,14 +62,18 @@ class ReferenceFile:
         return {"file": str(self.path), "kind": self.kind, **self.facts, "notices": list(self.notices)}
 
 
-def check_file(path: Path) -> ReferenceFile:
+def check_file(path: Path, beside: Path | None = None) -> ReferenceFile:
     """Return what a reference file holds.
+
+    Args:
+        path: The file.
+        beside: Folder of the reference files in use, against which dated entries are held too.
 
     Raises:
         ReferenceDataError: It breaks its schema or contradicts itself, or is no reference file.
     """
     kind = _kind_of(path)
-    return _of_entries(path, check_entries(path, KINDS[kind])) if kind in KINDS else _CHECKS[kind](path)
+    return _of_entries(path, check_entries(path, KINDS[kind], beside)) if kind in KINDS else _CHECKS[kind](path)
 
 
 def load_file(path: Path, settings: Settings, *, now: datetime | None = None) -> ReferenceFile:

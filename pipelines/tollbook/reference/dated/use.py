@@ -56,14 +56,21 @@ def read_reference(reference: Path) -> ReferenceBook:
     return book
 
 
-def check_entries(path: Path, kind: EntryKind) -> EntryFile:
-    """Return the entries of a file that is sound by itself.
+def check_entries(path: Path, kind: EntryKind, beside: Path | None = None) -> EntryFile:
+    """Return the entries of a file that is sound by itself, and beside the files in use.
+
+    Args:
+        path: The file.
+        kind: Its kind.
+        beside: Folder of reference files in use that it is held against, in place of the one of its name.
 
     Raises:
         ReferenceDataError: It has a fault.
     """
     file = kind.read(path)
-    refuse(ReferenceBook({kind.name: (file,)}).faults())
+    files = {} if beside is None else dict(_read(beside).files)
+    others = (each for each in files.get(kind.name, ()) if each.name != file.name)
+    refuse(ReferenceBook({**files, kind.name: (*others, file)}).faults())
     return file
 
 

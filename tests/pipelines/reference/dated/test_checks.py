@@ -281,6 +281,8 @@ def test_a_file_is_held_against_those_in_use(
             load_entries(EXAMPLES / f"{name}.yml", KINDS[name], folder, now=NOW)
     path = changed(kind, replacement)
     check_entries(path, KINDS[kind])
+    with pytest.raises(ReferenceDataError, match=r"expected (documents|a|EUR)"):
+        check_entries(path, KINDS[kind], folder)
     with pytest.raises(ReferenceDataError) as refused:
         load_entries(path, KINDS[kind], folder, now=NOW)
     assert told in str(refused.value)
