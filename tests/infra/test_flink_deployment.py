@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jsonschema
@@ -24,10 +18,8 @@ import yaml
 from tollbook.cli import build_app
 from tollbook.connection.security import PREFIX
 from tollbook.flink.configuration import Ports, flink_configuration, jvm_options
-from tollbook.flink.jars import FLINK_VERSION, pinned
-from tollbook.flink.rest import FlinkJob
+from tollbook.flink.jars import FLINK_VERSION
 from tollbook.services import jars
-from tollbook.services.ports import any_free
 from tollbook.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -164,16 +156,6 @@ def test_workers_have_the_beam_of_who_submits() -> None:
     assert [each["version"] for each in lock if each["name"] == "apache-beam"] == [metadata.version("apache-beam")]
 
 
-def test_the_distribution_gets_the_runner_and_no_second_flink() -> None:
-    """Two copies of a class in `lib/` are found in the order of the folder."""
-    module = _image_script("runner_jars")
-    groups = {jar.coordinate.split(":")[0] for jar in module.chosen("cluster")}
-
-    assert "org.apache.beam" in groups
-    assert not groups & {"org.apache.flink", "org.apache.logging.log4j", "org.slf4j"}
-    assert module.chosen("job-server") == pinned()
-
-
 def test_settings_that_a_job_survives_by_are_those_of_one_machine() -> None:
     """Kills were tried with these, so no other cluster has others."""
     ports = Ports(rest=8081, rpc=6123, zookeeper=2181, job=8099, artifact=8098, worker_pool=50000)
@@ -283,31 +265,6 @@ def test_compose_is_on_the_network_of_kafka_and_publishes_nothing() -> None:
     assert not any("ports" in each for each in services.values())
 
 
-class RecordedFlink:
-    """A cluster that tells its jobs as they are after each look, and remembers what was cancelled."""
-
-    def __init__(self, *looks: list[tuple[str, str, str]]) -> None:
-        self.cancelled: list[str] = []
-        self._looks = [[FlinkJob(*job, 1, 1) for job in look] for look in looks]
-
-    def jobs(self) -> list[FlinkJob]:
-        return self._looks.pop(0)
-
-    def cancel(self, job_id: str) -> None:
-        self.cancelled.append(job_id)
-
-
-def test_jobs_that_a_meter_left_are_cancelled_and_no_others() -> None:
-    """They have the slots that the next meter needs; another program's job on the cluster is none of ours."""
-    flink = RecordedFlink(
-        [("1", "tollbook-meter-aa", "RUNNING"), ("2", "another", "RUNNING"), ("3", "tollbook-meter-bb", "FAILED")],
-        [("1", "tollbook-meter-aa", "CANCELED"), ("2", "another", "RUNNING")],
-    )
-
-    assert _image_script("cancel_left_jobs").cancel_left_jobs(flink) == 1
-    assert flink.cancelled == ["1"]
-
-
 @pytest.mark.parametrize("where", ["kubernetes", "compose"])
 def test_the_meter_has_the_slots_that_it_asks_for(where: str) -> None:
     """It looks before it submits, and refuses a cluster that is too small."""
@@ -325,42 +282,6 @@ def test_the_meter_has_the_slots_that_it_asks_for(where: str) -> None:
     assert asked == slots
 
 
-@pytest.fixture
-def pool() -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """The pool as the sidecar starts it, on a port that is free."""
-    port = any_free(1)[0]
-    command = [*containers()["worker-pool"]["command"][:-1], str(port)]
-    process = subprocess.Popen(
-        [sys.executable, *command[1:]], stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONWARNINGS": ""}
-    )
-    assert process.stderr is not None
-    yield process, port
-    process.kill()
-    process.wait()
-    process.stderr.close()
-
-
-def test_the_sidecar_listens_and_ends_when_it_is_told(pool: tuple[subprocess.Popen[str], int]) -> None:
-    """A pod that does not end holds up every upgrade for its grace period."""
-    process, port = pool
-    assert process.stderr is not None
-
-    said = next(line for line in process.stderr if "listening" in line)
-    process.send_signal(signal.SIGTERM)
-
-    assert said.rstrip().endswith(f"listening on 127.0.0.1:{port}")
-    assert process.wait(timeout=60) == 0
-
-
-def test_a_sidecar_without_a_port_says_what_it_expected() -> None:
-    """Its log is all that there is to see of it."""
-    command = [sys.executable, "-m", "tollbook.flink.worker_pool", "--port", "none"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-
-    assert done.returncode == 1
-    assert "expected --port between 1 and 65535, got 'none'" in done.stderr
-
-
 def test_the_runbook_names_what_is_deployed() -> None:
     """Commands of a runbook are typed at night."""
     runbook = (ROOT / "infra" / "runbooks" / "flink.md").read_text(encoding="utf-8")
@@ -369,15 +290,6 @@ def test_the_runbook_names_what_is_deployed() -> None:
 
     assert told
     assert told <= names
-
-
-def _image_script(name: str) -> ModuleType:
-    spec = util.spec_from_file_location(name, FLINK / "image" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _option(container: str, name: str) -> str:
