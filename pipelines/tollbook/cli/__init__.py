@@ -37,6 +37,7 @@ NOUNS = (
     "gaps",
     "warehouse",
     "sql",
+    "export",
     "prices",
     "reference",
     "status",

@@ -1,0 +1,73 @@
+"""`tollbook export`: the files that finance takes away."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tollbook.cli.options import Home, Json, print_json, print_table, progress
+from tollbook.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Period = Annotated[
+    str, typer.Option("--period", help="Billing period, YYYY-MM, of the published file.", show_default=False)
+]
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    parent.add_typer(app, name="export", help="Files for finance, below the exports folder of the home.")
+
+
+@app.command()
+def statements(*, period: Period, home: Home = None, as_json: Json = False) -> None:
+    """Write a statement for each team as CSV, Parquet and XLSX, a summary of all, and a manifest with digests.
+
+    CSV and Parquet have exact costs and amounts rounded to the currency's minor unit, which sum by team and over
+    all; workbooks have the rounded ones. The same period and build gives the same files: a second run writes nothing.
+    """
+    from tollbook.exports.statements import export_statements
+
+    made = export_statements(Settings.load(home=home), period)
+    _tell(made.as_dict(), as_json=as_json)
+
+
+@app.command()
+def journal(*, period: Period, home: Home = None, as_json: Json = False) -> None:
+    """Write the double entry that charges a period to teams, with the accounts of the reference data in use.
+
+    Debits equal credits in every currency, and a team's postings sum to its statement. Exits 1 when something has
+    no account: it is posted to `unmapped`.
+    """
+    from tollbook.exports.journal import export_journal
+
+    made = export_journal(Settings.load(home=home), period)
+    facts = made.as_dict()
+    facts["debits"] = {currency: f"{amount:f}" for currency, amount in facts["debits"].items()}
+    shown = (
+        facts
+        if as_json
+        else facts
+        | {
+            "debits": ", ".join(f"{amount} {currency}" for currency, amount in facts["debits"].items()),
+            "findings": len(made.findings),
+        }
+    )
+    _tell(shown, as_json=as_json)
+    for finding in made.findings:
+        progress(finding)
+    if made.findings:
+        progress("posted to the account `unmapped`: add rules with `tollbook reference load gl_accounts.yml`")
+        raise typer.Exit(1)
+
+
+def _tell(facts: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+    else:
+        print_table(("export", "value"), facts.items())
+    unknown = facts["unknown_effective_costs"]
+    if unknown:
+        progress(f"charges of unknown effective cost, left out of every amount: {unknown}")

@@ -1,0 +1,160 @@
+"""The statement lines of a billing period, read from the published file and rounded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from tollbook.errors import MisuseError
+from tollbook.exports.rounding import from_minor, pico_per_minor_unit, round_half_even, rounded_parts, to_pico
+from tollbook.rating.periods.calendar import BillingPeriod
+from tollbook.settings import Settings
+from tollbook.warehouse.query import ask
+
+Row = dict[str, Any]
+
+COSTS: Final = ("list_cost", "contracted_cost", "effective_cost", "billed_cost")
+AMOUNTS: Final = {cost: cost.replace("_cost", "_amount") for cost in COSTS}
+"""Column of the rounded amount by cost."""
+UNKNOWNS: Final = {cost: f"unknown_{cost}s" for cost in COSTS}
+"""Column that counts charges of unknown cost, by cost."""
+
+_TOLD_APART_BY: Final = (
+    *("team", "billing_currency", "business_unit", "cost_center", "workflow", "provider", "model", "sku_price_id"),
+    *("charge_category", "charge_class", "charge_kind", "source_kind", "source_id", "obligation"),
+)
+_ID_DIGITS: Final = 24
+_PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodLines:
+    """A billing period as one build published it.
+
+    Attributes:
+        period: The billing period, `YYYY-MM`.
+        days: Its days of the billing calendar.
+        build_number: Build that made the marts.
+        built_commit: Newest commit of the lake that they hold.
+        built_at: When they were made, UTC.
+        lines: `statement_line/v1`, by team and currency; one at least.
+    """
+
+    period: str
+    days: BillingPeriod
+    build_number: int
+    built_commit: int
+    built_at: datetime
+    lines: list[Row]
+
+    @property
+    def version(self) -> str:
+        """Name of the build among versions of the period."""
+        return f"build-{self.build_number}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts for a manifest."""
+        return {
+            "billing_period": self.period,
+            "billing_period_start": self.days.start.isoformat(),
+            "billing_period_end": self.days.end.isoformat(),
+            "build_number": self.build_number,
+            "built_commit": self.built_commit,
+            "built_at": self.built_at.isoformat(),
+        }
+
+
+def read_period(settings: Settings, period: str) -> PeriodLines:
+    """Return the statement lines of a billing period, all from one published file.
+
+    Args:
+        settings: Where the book lives.
+        period: The billing period, `YYYY-MM`.
+
+    Raises:
+        MisuseError: It is no period, or nothing was charged in it.
+        NothingPublishedError: There is no published file yet.
+        QueryError: The published file is of a version that had no charges.
+    """
+    if not _PERIOD.fullmatch(period):
+        raise MisuseError(f"expected a billing period such as 2026-08, got {period!r}")
+    start = date.fromisoformat(f"{period}-01")
+    answer = ask(settings, _question(start))
+    if not answer.rows:
+        known = ask(settings, "select distinct billing_period_start from finance.fct_charges order by all").rows
+        told = ", ".join(f"{day:%Y-%m}" for (day,) in known) or "none"
+        raise MisuseError(f"expected a billing period with charges (published: {told}), got {period}")
+    rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    first = rows[0]
+    lines = [_line(period, row) for row in rows]
+    round_lines(lines)
+    return PeriodLines(
+        period=period,
+        days=BillingPeriod.of(start),
+        build_number=first["build_number"],
+        built_commit=first["built_commit"],
+        built_at=first["built_at"],
+        lines=lines,
+    )
+
+
+def round_lines(lines: Sequence[Row]) -> None:
+    """Give lines their amounts in the currency's minor unit.
+
+    For each cost and currency the whole is rounded half-even; the teams sum to it, and the lines of a team to the team.
+
+    Args:
+        lines: Rows with `team`, `billing_currency` and the four costs, which gain the four amounts, shape (n_lines,). A
+            cost of None has an amount of None.
+    """
+    for cost, amount in AMOUNTS.items():
+        by_currency: defaultdict[str, defaultdict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        for line in lines:
+            line[amount] = None
+            if line[cost] is not None:
+                by_currency[line["billing_currency"]][line["team"]].append(line)
+        for currency, by_team in by_currency.items():
+            unit = pico_per_minor_unit(currency)
+            exact = [[to_pico(line[cost]) for line in held] for held in by_team.values()]
+            sums = [sum(parts) for parts in exact]
+            totals = rounded_parts(sums, round_half_even(sum(sums), unit), unit)
+            for held, parts, total in zip(by_team.values(), exact, totals, strict=True):
+                for line, units in zip(held, rounded_parts(parts, total, unit), strict=True):
+                    line[amount] = from_minor(units, currency)
+
+
+def by_team(lines: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
+    """Yield each team and its lines, in the order of the lines."""
+    held: defaultdict[str, list[Row]] = defaultdict(list)
+    for line in lines:
+        held[line["team"]].append(line)
+    yield from held.items()
+
+
+def digest_of(*facts: Any) -> str:
+    """Return an identifier that depends on facts alone."""
+    return hashlib.sha256(json.dumps(facts, ensure_ascii=False).encode()).hexdigest()[:_ID_DIGITS]
+
+
+def _line(period: str, row: Row) -> Row:
+    line_id = digest_of(period, *(row[name] for name in _TOLD_APART_BY))
+    return {"statement_line_id": line_id, "billing_period": period} | row
+
+
+def _question(start: date) -> str:
+    apart = ", ".join(_TOLD_APART_BY)
+    order = ", ".join(f"{name} nulls first" for name in _TOLD_APART_BY)
+    sums = ", ".join(
+        f"sum({cost}) as {cost}, count(*) filter (where {cost} is null) as {UNKNOWNS[cost]}" for cost in COSTS
+    )
+    return (
+        f"select {apart}, sum(calls) as calls, sum(unpriced_calls) as unpriced_calls, {sums}, "
+        "build_number, built_commit, built_at from finance.fct_charges, audit.publication "
+        f"where billing_period_start = date '{start}' group by all order by {order}"
+    )
