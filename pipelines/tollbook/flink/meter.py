@@ -145,6 +145,8 @@ class _Watch:
             f"--parallelism={self._target.parallelism}",
             f"--max_parallelism={_max_parallelism(self._target.parallelism)}",
             "--streaming",
+            # Beam would run `pip freeze`, which this Python need not have; the workers match versions themselves.
+            "--experiments=disable_logging_submission_environment",
             # Else what a checkpoint ends waits in Flink until the step hears of the next element.
             "--finish_bundle_before_checkpointing",
             "--max_bundle_size=100",
