@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ from tollbook.services.ports import HOST
 from tollbook.settings import Settings
 
 STOP_SECONDS = 30.0
+PORT_SECONDS = 10.0
+_LOOK_SECONDS = 0.1
 _PORT_ATTEMPTS = 3
 _DEFAULTS = FlinkOptions()
 
@@ -140,7 +143,7 @@ def _complete(folder: Path, state: FlinkState, running: dict[str, int], progress
     parts = components(folder, state.ports, task_managers=state.task_managers)
     absent = [part for part in parts if part.name not in running]
     for part in absent:
-        if busy := taken_ports(part):
+        if busy := _ports_still_taken(part):
             raise FlinkError(
                 f"expected the ports of the {part.name} to be free, other programs listen on {busy}. The rest of the "
                 "cluster knows these ports: stop those programs, or run `tollbook flink down` and `up`."
@@ -159,6 +162,17 @@ def _complete(folder: Path, state: FlinkState, running: dict[str, int], progress
     if absent:
         progress("ready")
     return _cluster(folder, state)
+
+
+def _ports_still_taken(part: Component) -> str:
+    """Return which ports of a process that does not run are taken, in words, once one that just died had time to go.
+
+    The system takes a while to close what a killed process listened on.
+    """
+    deadline = time.monotonic() + PORT_SECONDS
+    while (busy := taken_ports(part)) and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+    return busy
 
 
 def _refuse_other_options(state: FlinkState, options: FlinkOptions) -> None:
