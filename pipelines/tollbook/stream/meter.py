@@ -72,9 +72,10 @@ def run_meter(
     with writer_lock(options.settings.lake):
         lake = options.settings.lake
         connect(lake, options.settings.lake_url)
-        sweep_left(lake, tell)
         try:
-            return _Meter(options, cluster, report, tell, should_stop, observer or NobodyWatches()).run()
+            meter = _Meter(options, cluster, report, tell, should_stop, observer or NobodyWatches())
+            sweep_left(lake, tell)  # once it is fenced, what a job left running still writes can be in no commit
+            return meter.run()
         finally:
             close_consumers()
 
@@ -95,7 +96,9 @@ class _Meter:
         self._lake = options.settings.lake
         self._planner = BatchPlanner(options, cluster, report=report, tell=tell, observer=observer)
         self._runner = MicroBatchRunner(options, cluster, self._is_out_of_patience)
-        if remote_of(self._lake) is not None:
+        before = self._planner.manifest
+        is_of_a_job = before is not None and "@" in before.epoch_owner.partition(":")[0]
+        if remote_of(self._lake) is not None or is_of_a_job:  # neither is kept away by a lock on the folder
             self._planner.take_over()
         self._asked_to_stop_at: float | None = None
         self._store_was_away = False

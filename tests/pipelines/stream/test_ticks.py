@@ -235,6 +235,17 @@ def test_the_embedded_meter_goes_on_where_a_streaming_one_ended(options: MeterOp
     assert totals(settings) == (55, 2, 55)
 
 
+def test_a_job_left_running_is_fenced_before_an_embedded_meter_sweeps(options: MeterOptions) -> None:
+    """Its command was killed: the files of its micro-batch are deleted, so it may not commit them any more."""
+    settings = options.settings
+    left = begun(planning_of(options, "job@host", 0).tick())
+    parts = parts_of(left, settings)
+    assert run_meter(MeterOptions(settings=settings, topics=options.topics)).accepted == 40
+    with pytest.raises(FencedError):
+        committed(Gathering(options), left, parts)
+    assert totals(settings) == (40, 2, 40)
+
+
 def test_a_flood_of_rejects_is_stopped_at_the_commit_with_its_causes(
     settings: Settings, new_topic: Callable[..., str]
 ) -> None:
