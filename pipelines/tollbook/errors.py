@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 _LISTED_FAULTS: Final = 20
@@ -35,6 +36,26 @@ class MisuseError(TollbookError):
 
 class ContractNotFoundError(TollbookError):
     """A schema is in neither the package nor the checkout."""
+
+
+class ApprovalError(TollbookError):
+    """Who approves may not: it is the one who asked, or none of those who may."""
+
+
+class CloseRefusedError(TollbookError):
+    """A billing period cannot be closed.
+
+    Attributes:
+        findings: What stands against it, in words.
+    """
+
+    def __init__(self, message: str, findings: tuple[str, ...] = ()) -> None:
+        super().__init__("\n".join((message, *(f"  {each}" for each in findings))))
+        self.told = message
+        self.findings = findings
+
+    def __reduce__(self) -> tuple[type[CloseRefusedError], tuple[str, tuple[str, ...]]]:
+        return (type(self), (self.told, self.findings))
 
 
 class RejectedRecordError(TollbookError):
@@ -221,6 +242,37 @@ class NothingPublishedError(MisuseError):
 
 class QueryError(MisuseError):
     """The published file cannot answer a query."""
+
+
+class OutdatedPublicationError(MisuseError):
+    """The published file was made by an older version of Tollbook, and lacks what is asked of it."""
+
+
+class ExportChangedError(TollbookError):
+    """An export that is there is not what it was, or not what would be written in its place."""
+
+
+class JournalUnbalancedError(TollbookError):
+    """Debits and credits of a currency differ; nothing was written.
+
+    Attributes:
+        differences: Debits less credits by currency and legal entity, those that are not zero.
+    """
+
+    def __init__(self, differences: dict[tuple[str, str | None], Decimal]) -> None:
+        told = "; ".join(
+            f"{currency}{f' of {entity}' if entity else ''}: {difference:+f}"
+            for (currency, entity), difference in sorted(differences.items(), key=str)
+        )
+        super().__init__(f"expected debits that equal credits, got a difference of {told}; no journal was written")
+        self.differences = differences
+
+    def __reduce__(self) -> tuple[type[JournalUnbalancedError], tuple[dict[tuple[str, str | None], Decimal]]]:
+        return (type(self), (self.differences,))
+
+
+class ExportLateError(TollbookError):
+    """An export of a billing period is not there when it is due."""
 
 
 class LakeWriteError(TollbookError):

@@ -10,15 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tollbook.errors import LakeWriteError, TollbookError
+from tollbook.errors import ExportChangedError, LakeWriteError
 from tollbook.lake.log import log_lock, sync_folder, write_synced
 
 MANIFEST: Final = "manifest.json"
 _TEMPORARY_PREFIX: Final = ".new-"
-
-
-class ExportChangedError(TollbookError):
-    """An export that is there is not what it was, or not what would be written in its place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tollbook.contracts import contract
-from tollbook.errors import TollbookError
+from tollbook.errors import JournalUnbalancedError
 from tollbook.exports.accounts import AccountRules
 from tollbook.exports.folder import Export, put_export
 from tollbook.exports.lines import PeriodLines, Row, digest_of, read_period
@@ -31,25 +31,6 @@ _POSTED_TO: Final = {
     "clearing": ("provider", "obligation"),
 }
 _SIGN: Final = {"expense": 1, "clearing": -1}
-
-
-class JournalUnbalancedError(TollbookError):
-    """Debits and credits of a currency differ; nothing was written.
-
-    Attributes:
-        differences: Debits less credits by currency and legal entity, those that are not zero.
-    """
-
-    def __init__(self, differences: dict[tuple[str, str | None], Decimal]) -> None:
-        told = "; ".join(
-            f"{currency}{f' of {entity}' if entity else ''}: {difference:+f}"
-            for (currency, entity), difference in sorted(differences.items(), key=str)
-        )
-        super().__init__(f"expected debits that equal credits, got a difference of {told}; no journal was written")
-        self.differences = differences
-
-    def __reduce__(self) -> tuple[type[JournalUnbalancedError], tuple[dict[tuple[str, str | None], Decimal]]]:
-        return (type(self), (self.differences,))
 
 
 @dataclass(frozen=True, slots=True)

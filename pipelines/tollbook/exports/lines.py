@@ -6,16 +6,17 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from tollbook.errors import MisuseError
+from tollbook.errors import MisuseError, OutdatedPublicationError, QueryError
 from tollbook.exports.rounding import from_minor, pico_per_minor_unit, round_half_even, rounded_parts, to_pico
 from tollbook.rating.periods.calendar import BillingPeriod
 from tollbook.settings import Settings
-from tollbook.warehouse.query import ask
+from tollbook.warehouse.publish import PUBLISHED
+from tollbook.warehouse.query import ask, ask_each
 
 Row = dict[str, Any]
 
@@ -80,28 +81,53 @@ def read_period(settings: Settings, period: str) -> PeriodLines:
     Raises:
         MisuseError: It is no period, or nothing was charged in it.
         NothingPublishedError: There is no published file yet.
-        QueryError: The published file is of a version that had no charges.
+        OutdatedPublicationError: The published file is of a version that had no such charges.
     """
-    if not _PERIOD.fullmatch(period):
-        raise MisuseError(f"expected a billing period such as 2026-08, got {period!r}")
-    start = date.fromisoformat(f"{period}-01")
-    answer = ask(settings, _question(start))
-    if not answer.rows:
-        known = ask(settings, "select distinct billing_period_start from finance.fct_charges order by all").rows
-        told = ", ".join(f"{day:%Y-%m}" for (day,) in known) or "none"
-        raise MisuseError(f"expected a billing period with charges (published: {told}), got {period}")
-    rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+    (rows,) = read_published(settings, period, _question)
     first = rows[0]
     lines = [_line(period, row) for row in rows]
     round_lines(lines)
     return PeriodLines(
         period=period,
-        days=BillingPeriod.of(start),
+        days=BillingPeriod.of(_start(period)),
         build_number=first["build_number"],
         built_commit=first["built_commit"],
         built_at=first["built_at"],
         lines=lines,
     )
+
+
+def read_published(settings: Settings, period: str, *questions: Callable[[date], str]) -> list[list[Row]]:
+    """Return the rows of questions about a billing period, all from one published file.
+
+    Args:
+        settings: Where the book lives.
+        period: The billing period, `YYYY-MM`.
+        questions: Each makes SQL of the first day of the period; the first is about its charges.
+
+    Returns:
+        Rows by question; those of the first are one at least.
+
+    Raises:
+        MisuseError: It is no period, or nothing was charged in it.
+        NothingPublishedError: There is no published file yet.
+        OutdatedPublicationError: The published file is of a version that had no such charges.
+    """
+    if not _PERIOD.fullmatch(period):
+        raise MisuseError(f"expected a billing period such as 2026-08, got {period!r}")
+    try:
+        answers = ask_each(settings, [question(_start(period)) for question in questions])
+        if not answers[0].rows:
+            known = ask(settings, "select distinct billing_period_start from finance.fct_charges order by all").rows
+            told = ", ".join(f"{day:%Y-%m}" for (day,) in known) or "none"
+            raise MisuseError(f"expected a billing period with charges (published: {told}), got {period}")
+    except QueryError as fault:
+        published = (settings.serve / PUBLISHED).resolve()
+        raise OutdatedPublicationError(
+            f"expected charges as this version makes them in {published}, built by an older version: "
+            f"run `tollbook warehouse build` ({str(fault).splitlines()[0]})"
+        ) from fault
+    return [[dict(zip(answer.columns, row, strict=True)) for row in answer.rows] for answer in answers]
 
 
 def round_lines(lines: Sequence[Row]) -> None:
@@ -140,6 +166,10 @@ def by_team(lines: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
 def digest_of(*facts: Any) -> str:
     """Return an identifier that depends on facts alone."""
     return hashlib.sha256(json.dumps(facts, ensure_ascii=False).encode()).hexdigest()[:_ID_DIGITS]
+
+
+def _start(period: str) -> date:
+    return date.fromisoformat(f"{period}-01")
 
 
 def _line(period: str, row: Row) -> Row:

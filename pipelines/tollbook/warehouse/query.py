@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
@@ -41,6 +41,16 @@ def ask(settings: Settings, sql: str) -> Answer:
         NothingPublishedError: There is no published file yet.
         QueryError: The query is wrong.
     """
+    return ask_each(settings, (sql,))[0]
+
+
+def ask_each(settings: Settings, questions: Sequence[str]) -> list[Answer]:
+    """Return what each question gives, all on one published file however often another is published meanwhile.
+
+    Raises:
+        NothingPublishedError: There is no published file yet.
+        QueryError: A query is wrong.
+    """
     path = settings.serve / PUBLISHED
     if not path.exists():
         raise NothingPublishedError(f"expected a published file at {path}, found none: run `tollbook warehouse build`")
@@ -49,12 +59,16 @@ def ask(settings: Settings, sql: str) -> Answer:
     with duckdb.connect(published, read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         add_live_views(connection, published)
-        try:
-            answer = connection.execute(sql)
-            described = answer.description or []
-            rows = answer.fetchall() if described else []
-        except duckdb.Error as fault:
-            raise QueryError(str(fault)) from fault
+        return [_answer(connection, sql) for sql in questions]
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, sql: str) -> Answer:
+    try:
+        answer = connection.execute(sql)
+        described = answer.description or []
+        rows = answer.fetchall() if described else []
+    except duckdb.Error as fault:
+        raise QueryError(str(fault)) from fault
     return Answer(
         columns=tuple(column[0] for column in described),
         numeric=tuple(str(column[1]).upper() in _NUMBERS or "DECIMAL" in str(column[1]) for column in described),

@@ -17,10 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollbook.cli import main
-from tollbook.errors import ReferenceDataError
+from tollbook.errors import JournalUnbalancedError, ReferenceDataError
 from tollbook.exports.accounts import AccountRules
 from tollbook.exports.journal import (
-    JournalUnbalancedError,
     debits,
     export_journal,
     journal_lines,

@@ -11,13 +11,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
 from tollbook.cli import main
 from tollbook.contracts import contract
-from tollbook.errors import MisuseError, NothingPublishedError
-from tollbook.exports.folder import ExportChangedError
+from tollbook.errors import ExportChangedError, MisuseError, NothingPublishedError, OutdatedPublicationError
 from tollbook.exports.statements import export_statements
 from tollbook.settings import Settings
 
@@ -241,6 +241,17 @@ def test_nothing_published_says_what_to_run(charges: ChargeBook) -> None:
     """A new home has no build."""
     with pytest.raises(NothingPublishedError, match="tollbook warehouse build"):
         export_statements(charges.settings, "2026-06")
+
+
+def test_a_file_of_an_older_version_is_to_be_built_again(charges: ChargeBook) -> None:
+    """One that has no charges yet, and one whose charges lack a column."""
+    charges.charge("search", "1")
+    published = charges.publish().serve / "tollbook.duckdb"
+    for drop in ("alter table finance.fct_charges drop column obligation", "drop table finance.fct_charges"):
+        with duckdb.connect(published) as file:
+            file.execute(drop)
+        with pytest.raises(OutdatedPublicationError, match="older version: run `tollbook warehouse build`"):
+            export_statements(charges.settings, "2026-06")
 
 
 def test_the_command_says_what_it_wrote_and_what_is_unknown(
