@@ -53,6 +53,7 @@ renamed as (
         owner_business_unit,
         billing_account_id,
         subscription_id,
+        project_id,
 
         -- quantities
         input_tokens,

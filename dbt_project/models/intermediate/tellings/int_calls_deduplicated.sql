@@ -75,6 +75,7 @@ measured as (
         coalesce(service_tier, 'default') as service_tier,
         billing_account_id,
         subscription_id,
+        project_id,
         coalesce(environment, 'unknown') as environment,
         coalesce(inference_path, 'unknown') as inference_path,
         coalesce(purpose, 'unknown') as purpose,
