@@ -15,12 +15,15 @@
         {% do run_query('create schema if not exists scratch.lake') %}
         {% do run_query('create schema if not exists scratch.plan') %}
         {% do run_query(plan_table('scope', "read_json('" ~ path ~ "')")) %}
-        {% for name in ('dates', 'billing_days', 'files', 'cross_date_keys', 'places') %}
+        {% for name in ('dates', 'billing_days', 'files', 'cross_date_keys', 'places', 'closed_periods') %}
             {% set table = path | replace('plan.json', name ~ '.parquet') %}
             {% do run_query(plan_table(name, "read_parquet('" ~ table ~ "')")) %}
         {% endfor %}
         {% for role in ('usage', 'usage_elsewhere', 'ratings') %}
             {% do run_query(run_query(view_of_files(role)).columns[0][0]) %}
+        {% endfor %}
+        {% for role in ('closed_charges', 'closed_charge_origins', 'closed_invoice_lines') %}
+            {% do run_query(run_query(view_of_closed_files(role)).columns[0][0]) %}
         {% endfor %}
 
         {% if flags.FULL_REFRESH and not plan_is_full() %}
@@ -67,4 +70,18 @@
             order by schema_version desc
         )
     from readers
+{% endmacro %}
+
+
+{#- Frozen rows have the columns of the version that closed their period; what is newer is null in them. -#}
+{% macro view_of_closed_files(role) %}
+    select
+        'create or replace view scratch.lake.{{ role }} as '
+        || coalesce(
+            'select * from read_parquet([' || string_agg('''' || replace(path, '''', '''''') || '''', ', ' order by path)
+            || '], union_by_name = true)',
+            'select cast(null as date) as billing_period_start where false'
+        )
+    from scratch.plan.files
+    where role = '{{ role }}'
 {% endmacro %}

@@ -137,6 +137,11 @@ class Settings:
         return self.reference / "cost_policy.yml"
 
     @property
+    def closing_policy(self) -> Path:
+        """Who may close billing periods, and what a close tolerates. It may be absent."""
+        return self.reference / "closing_policy.yml"
+
+    @property
     def broker(self) -> Path:
         """Folder of the embedded Kafka broker: its jars, logs and data."""
         return self.home / "broker"

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from tollbook.chargeback.adjustments import ADJUSTED, split_of_adjustment
 from tollbook.chargeback.contracts import CONTRACT, UNTAGGED, UNTAGGED_MOVED
+from tollbook.chargeback.estimates import ESTIMATE, UNPRICED_TOKENS
 from tollbook.chargeback.fleets import FLEET, IDLE, INTERNAL_RATE, USED, measure_of, served_by
 from tollbook.chargeback.methods import Methods, Share, Split, nobody
 from tollbook.chargeback.origins import (
@@ -28,6 +30,9 @@ from tollbook.chargeback.platforms import PLATFORM
 from tollbook.chargeback.remainder import largest_remainder, whole_weights
 from tollbook.chargeback.subscriptions import SEATS, SUBSCRIPTION
 from tollbook.chargeback.usage_lines import Receiver, Where
+from tollbook.closing.adjustments import Adjustments
+from tollbook.reconcile.booking import RECONCILIATION
+from tollbook.reconcile.residuals import UNLOGGED
 from tollbook.reference.dated.entries import DatedEntry
 
 ALLOCATED_SCHEMA: Final = pa.schema(
@@ -91,11 +96,13 @@ class Allocation:
         methods: Measures and places.
         rules: Rules in force.
         providers_of: Names of a provider in events, by any of its names.
+        adjustments: What approvers moved.
     """
 
     methods: Methods
     rules: Rules
     providers_of: ProvidersOf = lambda name: (name,)
+    adjustments: Adjustments = Adjustments()
 
     def lines(self, origins: pa.Table) -> pa.Table:
         """Return the lines of charges, `ALLOCATED_SCHEMA`, shape (n_lines,).
@@ -158,6 +165,14 @@ class Allocation:
             return self._of_pool(PLATFORM, origin.source_id, origin)
         if origin.source_kind == CONTRACT:
             return self._of_contract(origin)
+        if origin.source_kind == RECONCILIATION:
+            return self._of_residual(origin)
+        if origin.source_kind == ADJUSTED:
+            return split_of_adjustment(self.adjustments, origin)
+        if origin.source_kind == ESTIMATE:
+            where = Where(providers=(origin.provider or "",), models=(origin.model or "",))
+            found = self.methods.by_measure("estimated usage", UNPRICED_TOKENS, where, period)
+            return found or nobody("no usage without a price")
         entry = self.rules.entries[origin.source_kind, origin.reference_entry or ""]
         if origin.source_kind == FLEET:
             return self._of_fleet(origin, entry)
@@ -184,6 +199,15 @@ class Allocation:
             if found is not None:
                 return found
         return nobody(f"no usage of {origin.provider or 'any provider'} in the billing period")
+
+    def _of_residual(self, origin: Origin) -> Split:
+        """What an invoice says beyond its usage: of calls that nobody told of by a rule alone, else by cost."""
+        if origin.charge_component == UNLOGGED:
+            rule = self.rules.on("usage", "unlogged", origin.first_day)
+            return nobody("calls that no event told of") if rule is None else self._by_rule(rule, origin)
+        where = Where(providers=self.providers_of(origin.source_id))
+        found = self.methods.by_measure("usage of the provider", "contracted_cost", where, origin.billing_period_start)
+        return found or nobody(f"no usage of {origin.source_id} in the billing period")
 
     def _of_fleet(self, origin: Origin, entry: DatedEntry) -> Split:
         period, where = origin.billing_period_start, served_by(entry.body)

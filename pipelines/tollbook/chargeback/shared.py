@@ -9,8 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from tollbook.chargeback.adjustments import adjustment_origins
 from tollbook.chargeback.allocate import Allocation, Rules
 from tollbook.chargeback.contracts import UNTAGGED, contract_origins, untagged_origins
+from tollbook.chargeback.estimates import estimate_origins
 from tollbook.chargeback.fleets import FLEET, charge_fleets
 from tollbook.chargeback.methods import Methods
 from tollbook.chargeback.origins import Origins, origin_table
@@ -18,9 +20,11 @@ from tollbook.chargeback.places import Places
 from tollbook.chargeback.platforms import charge_platforms
 from tollbook.chargeback.subscriptions import SUBSCRIPTION, charge_subscriptions
 from tollbook.chargeback.usage_lines import UsageLines
+from tollbook.closing.adjustments import Adjustments
 from tollbook.rating.periods.calendar import BillingCalendar
 from tollbook.rating.sources.exchange import ExchangeRates
-from tollbook.reference.dated.kinds import ALLOCATION_RULES, FLEETS, HIERARCHY, PLATFORMS, SUBSCRIPTIONS
+from tollbook.reconcile.book import Reconciliation
+from tollbook.reference.dated.kinds import ALLOCATION_RULES, ESTIMATES, FLEETS, HIERARCHY, PLATFORMS, SUBSCRIPTIONS
 from tollbook.reference.dated.use import ReferenceBook
 
 
@@ -35,6 +39,7 @@ class SharedCharges:
         calendar: Billing calendar.
         known_at: What was learned later is not known, and periods that begin later have not begun.
         provider_of: Gives the price list's name of a provider by any of its names.
+        adjustments: What approvers moved.
     """
 
     book: ReferenceBook
@@ -43,12 +48,17 @@ class SharedCharges:
     calendar: BillingCalendar
     known_at: datetime
     provider_of: Callable[[str], str] = str
+    adjustments: Adjustments = Adjustments()
 
-    def origins(self, period_charges: Iterable[Mapping[str, Any]] = ()) -> pa.Table:
-        """Return every origin charge, `ORIGIN_SCHEMA`: of rating, platforms, plans, fleets and untagged usage.
+    def origins(
+        self, period_charges: Iterable[Mapping[str, Any]] = (), reconciled: Reconciliation | None = None
+    ) -> pa.Table:
+        """Return every origin charge, `ORIGIN_SCHEMA`: of rating, platforms, plans, fleets, untagged usage,
+        estimates, adjustments and residuals of invoices.
 
         Args:
             period_charges: Charges of rating, with the dates of their periods.
+            reconciled: Invoices and what they are held against; None books no residual.
         """
         found = Origins(self.calendar, self.exchange)
         today = self.calendar.day_at(self.known_at)
@@ -64,6 +74,10 @@ class SharedCharges:
 
         found.rows += untagged_origins(found, self.usage, rule_on)
         found.rows += contract_origins(period_charges, self._named_by_events)
+        found.rows += estimate_origins(found, self.book.known(ESTIMATES, self.known_at), self.usage)
+        found.rows += adjustment_origins(found, self.adjustments.moves())
+        if reconciled is not None:
+            found.rows += reconciled.booked(found.rows)
         return origin_table(found.rows)
 
     def allocated(self, origins: pa.Table) -> pa.Table:
@@ -73,7 +87,7 @@ class SharedCharges:
             origins: `ORIGIN_SCHEMA`.
         """
         methods = Methods(self.usage, self._places())
-        return Allocation(methods, self._rules(), self._providers_of).lines(origins)
+        return Allocation(methods, self._rules(), self._providers_of, self.adjustments).lines(origins)
 
     def _rules(self) -> Rules:
         entries = {

@@ -28,6 +28,7 @@ USAGE_LINES_SCHEMA: Final = pa.schema(
         ("input_tokens", pa.int64()),
         ("output_tokens", pa.int64()),
         ("total_tokens", pa.int64()),
+        ("unpriced_tokens", pa.int64()),
         ("list_cost", pa.decimal128(38, 12)),
         ("contracted_cost", pa.decimal128(38, 12)),
         ("accelerator_seconds", pa.decimal128(38, 12)),
@@ -35,7 +36,7 @@ USAGE_LINES_SCHEMA: Final = pa.schema(
 )
 """What is read of the usage of billing periods; any grain."""
 MEASURES: Final = (
-    *("calls", "input_tokens", "output_tokens", "total_tokens"),
+    *("calls", "input_tokens", "output_tokens", "total_tokens", "unpriced_tokens"),
     *("list_cost", "contracted_cost", "accelerator_seconds"),
 )
 _RECEIVER: Final = ("team", "cost_center", "business_unit", "workflow")

@@ -63,6 +63,33 @@ def journal(*, period: Period, home: Home = None, as_json: Json = False) -> None
         raise typer.Exit(1)
 
 
+@app.command()
+def focus(
+    *,
+    period: Period,
+    focus_version: Annotated[str, typer.Option("--focus-version", help="Version of FOCUS: 1.2 or 1.4.")] = "1.4",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Write a period as FOCUS, the FinOps Open Cost and Usage Specification, as CSV and Parquet with a manifest.
+
+    Cost and Usage; with 1.4 also Billing Period, Invoice Detail and Contract Commitment. Exits 1 when charges have
+    an unknown cost: FOCUS has no room for them, so they are in `rejected_charge` instead, never zero.
+    """
+    from tollbook.exports.focus.export import export_focus
+
+    made = export_focus(Settings.load(home=home), period, focus_version)
+    facts = made.as_dict()
+    if as_json:
+        print_json(facts)
+    else:
+        rows = ", ".join(f"{count} {name}" for name, count in made.rows.items())
+        print_table(("export", "value"), (facts | {"rows": rows}).items())
+    if made.unknown_charges:
+        progress(f"charges of unknown cost, in rejected_charge.csv and in no data set of FOCUS: {made.unknown_charges}")
+        raise typer.Exit(1)
+
+
 def _tell(facts: dict[str, object], *, as_json: bool) -> None:
     if as_json:
         print_json(facts)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tollbook.cli.options import BootstrapServers, Home, Json, connected, print_json, print_table, progress
+from tollbook.cli.options import (
+    BootstrapServers,
+    Home,
+    Json,
+    author_or_user,
+    connected,
+    print_json,
+    print_table,
+    progress,
+)
 from tollbook.errors import MisuseError
 from tollbook.settings import Settings
 
@@ -99,7 +107,7 @@ def accept(
 
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     settings = connected(Settings.load(home=home, bootstrap_servers=bootstrap_servers))
-    done = accept_gaps(settings, places or None, author=author or _user(), reason=reason)
+    done = accept_gaps(settings, places or None, author=author_or_user(author), reason=reason)
     if as_json:
         print_json({"commit": done.commit, "gaps": [_plain(each) for each in done.gaps]})
         return
@@ -117,13 +125,6 @@ def accept(
             for each in done.gaps
         ],
     )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError) as unknown:
-        raise MisuseError("expected --author, as the system does not know who runs this") from unknown
 
 
 def _plain(record: GapRecord) -> dict[str, Any]:

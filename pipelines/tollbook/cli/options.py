@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tollbook.errors import TollbookError
+from tollbook.errors import MisuseError, TollbookError
 from tollbook.logs import WARNING, JsonLog, Notice, Tell, error_notice, fault_notice, libraries_telling
 from tollbook.settings import Settings, chosen_log_format
 
@@ -43,6 +44,27 @@ LogFormat = Annotated[
         show_default=False,
     ),
 ]
+
+
+Author = Annotated[
+    str | None,
+    typer.Option("--author", help="Who does it [default: the system's user].", show_default=False),
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept in the book.", show_default=False)]
+
+
+def author_or_user(author: str | None) -> str:
+    """Return who does it: the one told, else the system's user.
+
+    Raises:
+        MisuseError: The system does not know who runs this.
+    """
+    if author:
+        return author
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as unknown:
+        raise MisuseError("expected --author, as the system does not know who runs this") from unknown
 
 
 def connected(settings: Settings) -> Settings:

@@ -31,6 +31,9 @@ LOGS: Final = (
     "reference/documents/commits",
     "erasures/commits",
     "charges/commits",
+    "vendor_usage/commits",
+    "closed/commits",
+    "adjustments/commits",
     "ratings/commits",
     "commits",
 )

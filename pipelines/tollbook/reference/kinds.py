@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from tollbook.closing.policy import read_closing_policy
 from tollbook.errors import ReferenceDataError
 from tollbook.lake.binding import connect
 from tollbook.lake.log import sync_folder, write_synced
@@ -28,10 +29,10 @@ from tollbook.reference.documents import read_yaml
 from tollbook.reference.owners import read_owners
 from tollbook.settings import Settings
 
-OWNERS, CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS, BILLING_CALENDAR = (
-    *("owners", "contract", "exchange_rates", "cost_policy", "dimensions", "billing_calendar"),
+OWNERS, CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS, BILLING_CALENDAR, CLOSING_POLICY = (
+    *("owners", "contract", "exchange_rates", "cost_policy", "dimensions", "billing_calendar", "closing_policy"),
 )
-_NAMED: Final = (CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS, BILLING_CALENDAR)
+_NAMED: Final = (CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS, BILLING_CALENDAR, CLOSING_POLICY)
 """Kinds that are known by a key of their own."""
 _OVERLAY: Final = "price_overlay"
 _CHARGED: Final = (SUBSCRIPTIONS, PLATFORMS, FLEETS, INVOICES)
@@ -44,8 +45,8 @@ class ReferenceFile:
 
     Attributes:
         path: Where it lies.
-        kind: `owners`, `contract`, `exchange_rates`, `cost_policy`, `dimensions`, `billing_calendar`, or a kind of
-            dated entries.
+        kind: `owners`, `contract`, `exchange_rates`, `cost_policy`, `dimensions`, `billing_calendar`,
+            `closing_policy`, or a kind of dated entries.
         holds: What it holds, in words.
         facts: The same for JSON.
         notices: What its author may not have meant.
@@ -115,6 +116,7 @@ def _put(path: Path, settings: Settings, now: datetime) -> ReferenceFile:
         COST_POLICY: settings.cost_policy,
         DIMENSIONS: settings.dimensions,
         BILLING_CALENDAR: settings.billing_calendar,
+        CLOSING_POLICY: settings.closing_policy,
     }
     target = targets[kind]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -231,6 +233,13 @@ def _check_billing_calendar(path: Path) -> ReferenceFile:
     return ReferenceFile(path, BILLING_CALENDAR, f"billing periods as months in {calendar.time_zone}", facts)
 
 
+def _check_closing_policy(path: Path) -> ReferenceFile:
+    policy = read_closing_policy(path)
+    facts = {"approvers": len(policy.approvers), "amount": f"{policy.amount:f}", "percent": f"{policy.percent:f}"}
+    holds = f"closing policy, {_counted(len(policy.approvers), 'approver')}, tolerates {policy.amount:f} USD"
+    return ReferenceFile(path, CLOSING_POLICY, holds, facts)
+
+
 _CHECKS: Final[dict[str, Callable[[Path], ReferenceFile]]] = {
     OWNERS: _check_owners,
     CONTRACT: _check_contract,
@@ -238,4 +247,5 @@ _CHECKS: Final[dict[str, Callable[[Path], ReferenceFile]]] = {
     COST_POLICY: _check_cost_policy,
     DIMENSIONS: _check_dimensions,
     BILLING_CALENDAR: _check_billing_calendar,
+    CLOSING_POLICY: _check_closing_policy,
 }

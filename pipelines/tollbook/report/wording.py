@@ -33,8 +33,8 @@ HAND_OVERS = {
     "origins_to_charges": "Charges to allocate → charges",
     "invoices_to_charges": "Invoices → charges",
     "calls_to_cost_basis_daily": "Calls → cost by basis",
-    "calls_to_chargeback_by_team": "Calls → chargeback by team",
-    "calls_to_chargeback_by_workflow": "Calls → chargeback by workflow",
+    "usage_charges_to_chargeback_by_team": "Usage charges → chargeback by team",
+    "usage_charges_to_chargeback_by_workflow": "Usage charges → chargeback by workflow",
     "charges_to_chargeback_by_team": "Charges → chargeback by team",
     "charges_to_chargeback_by_workflow": "Charges → chargeback by workflow",
 }

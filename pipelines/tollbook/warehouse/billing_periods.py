@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from tollbook.rating.periods.calendar import BillingPeriod
-from tollbook.warehouse.plan import planned_time
+from tollbook.warehouse.plan import planned_scope
 from tollbook.warehouse.python_models import python_model
 from tollbook.warehouse.state import WarehouseFolder
 
@@ -26,7 +26,7 @@ PERIODS_SCHEMA: Final = pa.schema(
 
 
 def billing_periods_of(relations: Iterable[Any], session: Any) -> pa.Table:
-    """Return the billing periods that relations have rows of.
+    """Return the billing periods that relations have rows of, and the open one that takes corrections.
 
     Args:
         relations: DuckDB relations that have the column `billing_period_start`, the first day of a period.
@@ -36,8 +36,9 @@ def billing_periods_of(relations: Iterable[Any], session: Any) -> pa.Table:
         `PERIODS_SCHEMA`, shape (n_periods,).
     """
     with python_model(session) as settings:
-        calendar = planned_time(WarehouseFolder.of(settings))[1]
-        starts: set[date] = set()
+        scope = planned_scope(WarehouseFolder.of(settings))
+        calendar = scope.calendar
+        starts: set[date] = set() if scope.open_start is None else {scope.open_start}
         for relation in relations:
             starts.update(start for (start,) in relation.project("billing_period_start").distinct().fetchall())
         periods = [BillingPeriod.of(start) for start in sorted(starts)]

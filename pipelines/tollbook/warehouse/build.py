@@ -14,6 +14,8 @@ from typing import Any
 
 import duckdb
 
+from tollbook.closing.adjustments import read_adjustments
+from tollbook.closing.closes import read_closes
 from tollbook.errors import BuildFailedError
 from tollbook.lake.binding import connect
 from tollbook.lake.ratings import newest_rating, ratings_after
@@ -33,7 +35,7 @@ from tollbook.warehouse.lineage import refuse_other_lake
 from tollbook.warehouse.lock import HeldLock, Tell, build_lock
 from tollbook.warehouse.measures import lake_files_table, measure_files
 from tollbook.warehouse.period_charges import charges_are_current
-from tollbook.warehouse.plan import Plan, make_plan, write_plan
+from tollbook.warehouse.plan import Knowledge, Plan, make_plan, write_plan
 from tollbook.warehouse.project import NodeFailure, project_digest, run_dbt
 from tollbook.warehouse.publish import Publication, current_version, is_published, publish_marts
 from tollbook.warehouse.rating_measures import measure_ratings, rating_files_table
@@ -218,7 +220,9 @@ def _plan(
         tell(Notice("nothing new in the lake", event="nothing_new", commit=progress.taken_commit))
         return None
     plan = make_plan(folder, ledger, settings.lake, progress, is_full=is_full)
-    write_plan(folder, plan, calendar=calendar, now=now, places=places_of(settings, now))
+    closes = read_closes(settings.lake)
+    known = Knowledge(calendar, now, places_of(settings, now), closes, read_adjustments(settings.lake).moved_number)
+    write_plan(folder, settings.lake, plan, known)
     begin_build(ledger, is_full=is_full)
     dates, files = len(plan.event_dates), _usage_files(plan)
     what = f"plan: {dates} event dates from {files} files"

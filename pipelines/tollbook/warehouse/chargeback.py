@@ -16,33 +16,62 @@ from tollbook.chargeback.invoices import CHARGE_WEIGHTS_SCHEMA, INVOICE_LINES_SC
 from tollbook.chargeback.places import Places
 from tollbook.chargeback.shared import SharedCharges
 from tollbook.chargeback.usage_lines import USAGE_LINES_SCHEMA, UsageLines
+from tollbook.closing.adjustments import read_adjustments
 from tollbook.rating.periods.calendar import BillingCalendar, BillingPeriod
 from tollbook.rating.sources.exchange import ExchangeRates, read_exchange_rates
 from tollbook.rating.units import load_names
-from tollbook.reference.dated.kinds import ALLOCATION_RULES, FLEETS, HIERARCHY, INVOICES, PLATFORMS, SUBSCRIPTIONS
+from tollbook.reconcile.book import Reconciliation
+from tollbook.reconcile.store import VENDOR_USAGE, newest_report
+from tollbook.reference.dated.kinds import (
+    ALLOCATION_RULES,
+    ESTIMATES,
+    FLEETS,
+    HIERARCHY,
+    INVOICES,
+    PLATFORMS,
+    SUBSCRIPTIONS,
+)
 from tollbook.reference.dated.use import ReferenceBook, read_reference
 from tollbook.settings import Settings
-from tollbook.warehouse.plan import planned_time
+from tollbook.warehouse.plan import planned_scope, planned_time
 from tollbook.warehouse.python_models import python_model
+from tollbook.warehouse.reconciliation import reconciliation_book
 from tollbook.warehouse.state import WarehouseFolder
 
 NO_SHARED_CHARGES: Final = "none"
-_CHARGING: Final = (HIERARCHY, PLATFORMS, SUBSCRIPTIONS, FLEETS, ALLOCATION_RULES, INVOICES)
+_CHARGING: Final = (HIERARCHY, PLATFORMS, SUBSCRIPTIONS, FLEETS, ALLOCATION_RULES, INVOICES, ESTIMATES)
 
 
-def charge_origins_of(usage_lines: Any, period_charges: Any, session: Any) -> pa.Table:
+def charge_origins_of(usage_lines: Any, period_charges: Any, usage_hours: Any, session: Any) -> pa.Table:
     """Return every charge that no call bears by itself, before it is allocated.
 
     Args:
         usage_lines: DuckDB relation of the usage of billing periods, with the columns of `USAGE_LINES_SCHEMA`.
         period_charges: DuckDB relation of the charges of rating, as `period_charges_of` returns them.
+        usage_hours: DuckDB relation of usage by hour, with the columns of `USAGE_HOURS_SCHEMA`.
         session: DuckDB connection of the build.
 
     Returns:
         `ORIGIN_SCHEMA`.
     """
     with python_model(session) as settings:
-        return _shared(settings, usage_lines).origins(period_charges.to_arrow_table().to_pylist())
+        reconciled = _reconciled(settings, usage_hours)
+        return _shared(settings, usage_lines).origins(period_charges.to_arrow_table().to_pylist(), reconciled)
+
+
+def reconciliation_of(usage_hours: Any, origins: Any, session: Any) -> pa.Table:
+    """Return vendors' reports and invoices against events, every difference named.
+
+    Args:
+        usage_hours: DuckDB relation of usage by hour, with the columns of `USAGE_HOURS_SCHEMA`.
+        origins: DuckDB relation of `ORIGIN_SCHEMA`.
+        session: DuckDB connection of the build.
+
+    Returns:
+        `RECONCILIATION_SCHEMA`.
+    """
+    with python_model(session) as settings:
+        return _reconciled(settings, usage_hours).table(origins.to_arrow_table().to_pylist())
 
 
 def charges_allocated_of(origins: Any, usage_lines: Any, session: Any) -> pa.Table:
@@ -102,9 +131,10 @@ def shared_inputs(settings: Settings, calendar: BillingCalendar, now: datetime) 
     """
     book = read_reference(settings.reference)
     files = [file for kind in _CHARGING for file in book.files.get(kind, ())]
-    if not files:
+    reports = newest_report(settings.lake)
+    if not files and not reports:
         return NO_SHARED_CHARGES
-    texts = [f"{file.kind} {file.name} {file.version}" for file in files]
+    texts = [*(f"{file.kind} {file.name} {file.version}" for file in files), f"{VENDOR_USAGE} {reports}"]
     # Each billing period that begins has charges of its own, and so has each day on which a purchase falls due.
     today = calendar.day_at(now)
     due = sorted(day for day in _due_days(book, now) if day <= today)
@@ -118,14 +148,28 @@ def _due_days(book: ReferenceBook, now: datetime) -> set[Any]:
 
 
 def _shared(settings: Settings, usage_lines: Any) -> SharedCharges:
-    now, calendar = planned_time(WarehouseFolder.of(settings))
+    scope = planned_scope(WarehouseFolder.of(settings))
     names = ", ".join(USAGE_LINES_SCHEMA.names)
     return SharedCharges(
         book=read_reference(settings.reference),
         usage=UsageLines(usage_lines.project(names).to_arrow_table()),
         exchange=_exchange(settings),
-        calendar=calendar,
-        known_at=now,
+        calendar=scope.calendar,
+        known_at=scope.now,
+        provider_of=lru_cache(maxsize=1024)(load_names().provider),
+        adjustments=read_adjustments(settings.lake).up_to(scope.adjustment_number),
+    )
+
+
+def _reconciled(settings: Settings, usage_hours: Any) -> Reconciliation:
+    scope = planned_scope(WarehouseFolder.of(settings))
+    return reconciliation_book(
+        settings,
+        usage_hours,
+        book=read_reference(settings.reference),
+        exchange=_exchange(settings),
+        calendar=scope.calendar,
+        known_at=scope.now,
         provider_of=lru_cache(maxsize=1024)(load_names().provider),
     )
 

@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from tollbook.closing.adjustments import read_adjustments
+from tollbook.closing.closes import read_closes
 from tollbook.lake.log import write_synced
 from tollbook.rating.book import PriceBook
-from tollbook.rating.closed import post_last_corrections
 from tollbook.rating.contract_terms import Contract, PrepaidCredit
 from tollbook.rating.differences import amount
 from tollbook.rating.periods.assess import assess
@@ -37,7 +38,7 @@ from tollbook.rating.sources.contracts import NO_CONTRACTS, contracts_version, r
 from tollbook.reference.billing_calendar import billing_calendar
 from tollbook.settings import Settings
 from tollbook.warehouse.chargeback import NO_SHARED_CHARGES, shared_inputs
-from tollbook.warehouse.plan import planned_time
+from tollbook.warehouse.plan import planned_scope
 from tollbook.warehouse.python_models import python_model
 from tollbook.warehouse.state import WarehouseFolder
 
@@ -73,7 +74,8 @@ def period_charges_of(totals: Any, session: Any) -> pa.Table:
     """
     with python_model(session) as settings:
         folder = WarehouseFolder.of(settings)
-        now, calendar = planned_time(folder)
+        scope = planned_scope(folder)
+        now, calendar = scope.now, scope.calendar
         contracts = _contracts(settings, now)
         inputs = _inputs(settings, contracts, calendar, now)
         charges, scopes = charge_table([]), _standing_scopes(settings.lake)
@@ -85,10 +87,15 @@ def period_charges_of(totals: Any, session: Any) -> pa.Table:
             assessment = assess(table, contracts, book, charged, now=now, calendar=calendar)
             charges, scopes = assessment.charges, [*scopes, *assessment.scopes]
         write_charges(settings.lake, charges, scopes=scopes)
-        # A rerate may have died between its rating, which this build takes, and the corrections that belong to it.
-        post_last_corrections(settings.lake, calendar)
         number = newest_charges(settings.lake)
-        write_synced(_read_file(folder), json.dumps({"inputs": inputs, "charges": number}).encode())
+        held = _held(
+            inputs,
+            number,
+            hard_close=scope.hard_close_number,
+            adjustment=scope.adjustment_number,
+            close=scope.close_number,
+        )
+        write_synced(_read_file(folder), json.dumps(held).encode())
         return _dated(read_charges(settings.lake, number=number), calendar)
 
 
@@ -104,18 +111,41 @@ def charge_scopes_told(session: Any) -> pa.Table:
         return pa.Table.from_pylist(told, schema=SCOPES_SCHEMA)
 
 
-def charges_are_current(settings: Settings, now: datetime) -> bool:
+def charges_are_current(settings: Settings, now: datetime, *, soft_closes: bool = True) -> bool:
     """Return whether the marts hold the charges of the contracts, prices and due dates as they are now.
+
+    Args:
+        settings: Where the book lives.
+        now: The time.
+        soft_closes: Whether they also have to show every soft close and proposal, which change no charge.
 
     Raises:
         ReferenceDataError: A contract, or what it is priced by, has a fault.
     """
-    contracts, calendar = _contracts(settings, now), billing_calendar(settings)
-    held = {"inputs": _inputs(settings, contracts, calendar, now), "charges": newest_charges(settings.lake)}
+    contracts, calendar, closes = _contracts(settings, now), billing_calendar(settings), read_closes(settings.lake)
+    held = _held(
+        _inputs(settings, contracts, calendar, now),
+        newest_charges(settings.lake),
+        hard_close=closes.hard_number,
+        adjustment=read_adjustments(settings.lake).moved_number,
+        close=closes.number,
+    )
     try:
-        return bool(json.loads(_read_file(WarehouseFolder.of(settings)).read_text(encoding="utf-8")) == held)
+        marts = json.loads(_read_file(WarehouseFolder.of(settings)).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return held == {"inputs": _inputs(settings, (), calendar, now), "charges": 0}
+        marts = _held(_inputs(settings, (), calendar, now), 0, hard_close=0, adjustment=0, close=0)
+    return all(marts.get(name) == told for name, told in held.items() if soft_closes or name != "close")
+
+
+def _held(inputs: str, charges: int, *, hard_close: int, adjustment: int, close: int) -> dict[str, Any]:
+    """Return by what charges are computed: a digest, and entries of three logs."""
+    return {
+        "inputs": inputs,
+        "charges": charges,
+        "hard_close": hard_close,
+        "adjustment": adjustment,
+        "close": close,
+    }
 
 
 def _contracts(settings: Settings, now: datetime) -> list[Contract]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tollbook.chargeback.places import Places
+from tollbook.closing.closes import Closes, first_day
+from tollbook.closing.frozen import SETTLED, refuse_changed
 from tollbook.lake.merge import USAGE_VERSION
 from tollbook.lake.remote import fetch
 from tollbook.rating.periods.calendar import BillingCalendar, BillingPeriod
@@ -39,6 +42,62 @@ _BILLING_DAYS = pa.schema(
         ("ends_at", pa.timestamp("us", "UTC")),
     ]
 )
+
+
+_CLOSED_PERIODS = pa.schema(
+    [
+        ("billing_period_start", pa.date32()),
+        ("soft_close_number", pa.int64()),
+        ("soft_closed_at", pa.timestamp("us", "UTC")),
+        ("close_number", pa.int64()),
+        ("closed_at", pa.timestamp("us", "UTC")),
+        ("told_charges", pa.int64()),
+        ("told_calls", pa.int64()),
+        ("told_contracted_cost", pa.decimal128(38, 12)),
+        ("told_effective_cost", pa.decimal128(38, 12)),
+        ("told_billed_cost", pa.decimal128(38, 12)),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What a build goes by that the lake's usage does not tell.
+
+    Attributes:
+        calendar: Assigns calls to billing periods.
+        now: When it does so: what contracts make due by then is charged.
+        places: The hierarchy by which charges are placed.
+        closes: Billing periods that are closed.
+        adjustment_number: Newest entry of the log of disputes that moves an amount.
+    """
+
+    calendar: BillingCalendar
+    now: datetime
+    places: Places
+    closes: Closes
+    adjustment_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedScope:
+    """What the build at work goes by, as its plan says.
+
+    Attributes:
+        now: When it was planned.
+        calendar: Billing calendar.
+        open_start: First day of the first billing period that is not closed, None while none was ever closed.
+        close_number: Newest entry of the log of closes.
+        hard_close_number: Newest one that closed a period for good.
+        adjustment_number: Newest entry of the log of disputes that moves an amount.
+    """
+
+    now: datetime
+    calendar: BillingCalendar
+    open_start: date | None
+    close_number: int
+    hard_close_number: int
+    adjustment_number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,43 +163,92 @@ def make_plan(
     return Plan(is_full, built, progress.taken_commit, progress.taken_rating, tuple(planned), tuple(files), cross)
 
 
-def write_plan(
-    folder: WarehouseFolder, plan: Plan, *, calendar: BillingCalendar, now: datetime, places: Places
-) -> None:
+def write_plan(folder: WarehouseFolder, lake: Path, plan: Plan, known: Knowledge) -> None:
     """Write the plan where dbt looks for it. Written anew by every build, so it need not be atomic.
 
     Args:
         folder: The warehouse.
+        lake: Folder of the lake, in which closed periods lie.
         plan: What the build does.
-        calendar: Assigns calls to billing periods.
-        now: When it does so: what contracts make due by then is charged.
-        places: The hierarchy by which charges are placed.
+        known: What it goes by.
+
+    Raises:
+        CorruptManifestError: What was frozen of a closed period is not as it was.
     """
     folder.plan.parent.mkdir(parents=True, exist_ok=True)
     tables = {
         "dates": pa.table({"event_date": pa.array(plan.event_dates, pa.date32())}),
-        "billing_days": _billing_days(calendar, plan.event_dates),
-        "files": pa.Table.from_pylist(list(plan.files), schema=_FILES),
+        "billing_days": _billing_days(known.calendar, plan.event_dates),
+        "files": pa.Table.from_pylist([*plan.files, *_closed_files(lake, known.closes)], schema=_FILES),
         "cross_date_keys": plan.cross_dates.keys,
-        "places": places.table(),
+        "places": known.places.table(),
+        "closed_periods": _closed_periods(known.closes),
     }
     for name, table in tables.items():
         pq.write_table(table, folder.plan.with_name(f"{name}.parquet"))
+    open_start = known.closes.open_start()
     scope = {
         "is_full": plan.is_full,
         "built_commit": plan.built_commit,
         "target_commit": plan.target_commit,
-        "planned_at": now.isoformat(),
-        "billing_time_zone": calendar.time_zone,
-        "places_version": places.version,
+        "planned_at": known.now.isoformat(),
+        "billing_time_zone": known.calendar.time_zone,
+        "places_version": known.places.version,
+        "open_period_start": None if open_start is None else open_start.isoformat(),
+        "close_number": known.closes.number,
+        "hard_close_number": known.closes.hard_number,
+        "adjustment_number": known.adjustment_number,
     }
     folder.plan.write_text(json.dumps(scope), encoding="utf-8")
 
 
+def planned_scope(folder: WarehouseFolder) -> PlannedScope:
+    """Return what the build at work goes by."""
+    scope = json.loads(folder.plan.read_text(encoding="utf-8"))
+    open_start = scope["open_period_start"]
+    return PlannedScope(
+        now=datetime.fromisoformat(scope["planned_at"]),
+        calendar=BillingCalendar(scope["billing_time_zone"]),
+        open_start=None if open_start is None else date.fromisoformat(open_start),
+        close_number=scope["close_number"],
+        hard_close_number=scope["hard_close_number"],
+        adjustment_number=scope["adjustment_number"],
+    )
+
+
 def planned_time(folder: WarehouseFolder) -> tuple[datetime, BillingCalendar]:
     """Return when the build at work was planned, and the billing calendar that it goes by."""
-    scope = json.loads(folder.plan.read_text(encoding="utf-8"))
-    return datetime.fromisoformat(scope["planned_at"]), BillingCalendar(scope["billing_time_zone"])
+    scope = planned_scope(folder)
+    return scope.now, scope.calendar
+
+
+def _closed_files(lake: Path, closes: Closes) -> Iterable[dict[str, Any]]:
+    """Return the frozen files that models read, each held against its digest."""
+    files = [file for file in closes.files() if file.role in SETTLED]
+    fetch(lake, {file.path: file.bytes for file in files})
+    refuse_changed(lake, files)
+    return [_file(f"closed_{file.role}", 1, None, lake / file.path) for file in files]
+
+
+def _closed_periods(closes: Closes) -> pa.Table:
+    rows = []
+    for held in closes.periods():
+        told = None if held.close is None else held.close.totals
+        rows.append(
+            {
+                "billing_period_start": first_day(held.period),
+                "soft_close_number": None if held.soft is None else held.soft.number,
+                "soft_closed_at": None if held.soft is None else held.soft.recorded_at,
+                "close_number": None if held.close is None else held.close.number,
+                "closed_at": None if held.close is None else held.close.recorded_at,
+                "told_charges": None if told is None else told.charges,
+                "told_calls": None if told is None else told.calls,
+                "told_contracted_cost": None if told is None else Decimal(told.contracted_cost),
+                "told_effective_cost": None if told is None else Decimal(told.effective_cost),
+                "told_billed_cost": None if told is None else Decimal(told.billed_cost),
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=_CLOSED_PERIODS)
 
 
 def _billing_days(calendar: BillingCalendar, event_dates: Iterable[date]) -> pa.Table:

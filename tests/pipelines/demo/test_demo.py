@@ -104,7 +104,7 @@ def test_what_is_published_is_what_was_simulated(home: Path, first: subprocess.C
     assert int(cost.scaleb(12)) == truth["list_cost_pico_usd"]
     facts = read_facts(Settings(home=home))
     assert facts.whole.list_cost == cost
-    last = {each.name: each.amounts for each in facts.hand_overs}["calls_to_chargeback_by_workflow"]
+    last = {each.name: each.amounts for each in facts.hand_overs}["usage_charges_to_chargeback_by_workflow"]
     assert int(last["records"][0]) == EVENTS
     assert last["list_cost"][1] == cost
     # Without contracts there are no charges to hand over.

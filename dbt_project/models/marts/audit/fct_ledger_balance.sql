@@ -40,6 +40,10 @@
 {%- set charged = {
     'records': '1', 'contracted_cost': 'contracted_cost', 'effective_cost': 'effective_cost',
 } %}
+{%- set settled = {
+    'records': 'calls', 'input_tokens': 'input_tokens', 'output_tokens': 'output_tokens', 'list_cost': 'list_cost',
+    'contracted_cost': 'contracted_cost', 'effective_cost': 'effective_cost', 'billed_cost': 'billed_cost',
+} %}
 {%- set posted = {'effective_cost': 'effective_cost', 'billed_cost': 'billed_cost'} %}
 {%- set no_record = 'tombstones + control_offsets + aborted_offsets + missing_offsets + lost_offsets' %}
 {%- set accepted = "telling_state in ('standing', 'superseded', 'voided')" %}
@@ -110,14 +114,6 @@
         ('in', 'usage_days', calls),
         ('out', 'cost_basis_daily', calls),
     ]),
-    ('calls_to_chargeback_by_team', by_period, [
-        ('in', 'usage_days', calls),
-        ('out', 'chargeback_by_team', calls),
-    ]),
-    ('calls_to_chargeback_by_workflow', by_period, [
-        ('in', 'usage_days', calls),
-        ('out', 'chargeback_by_workflow', calls),
-    ]),
     ('calls_to_account_days', by_date, [
         ('in', 'usage_days', {'records': 'calls', 'list_cost': 'list_cost', 'contracted_cost': 'contracted_cost'}),
         ('out', 'account_days', {'records': 'calls', 'list_cost': 'list_cost', 'contracted_cost': 'contracted_cost'}),
@@ -128,21 +124,51 @@
     ]),
     ('calls_to_charges', by_period, [
         ('in', 'usage_days', calls),
-        ('out', 'charges', calls, "charge_kind = 'usage'"),
+        ('out', 'restated_charges', calls, "charge_kind = 'usage'"),
     ]),
     ('period_charges_to_origins', by_posting, [
         ('in', 'period_charges', charged),
-        ('out', 'origins', charged, "source_kind = 'contract'"),
+        ('out', 'restated_origins', charged, "source_kind = 'contract'"),
     ]),
     ('origins_to_charges', by_posting, [
-        ('in', 'origins', {'contracted_cost': 'contracted_cost', 'effective_cost': 'effective_cost'}),
-        ('out', 'charges', {'contracted_cost': 'contracted_cost', 'effective_cost': 'effective_cost'},
+        ('in', 'restated_origins', {'contracted_cost': 'contracted_cost', 'effective_cost': 'effective_cost'}),
+        ('out', 'restated_charges', {'contracted_cost': 'contracted_cost', 'effective_cost': 'effective_cost'},
             'origin_charge_id is not null'),
     ]),
     ('invoices_to_charges', by_posting, [
-        ('in', 'invoice_lines', {'billed_cost': 'billed_cost'}, "charge_category <> 'Tax'"),
-        ('out', 'charges', {'billed_cost': 'billed_cost'},
+        ('in', 'restated_invoice_lines', {'billed_cost': 'billed_cost'}, "charge_category <> 'Tax'"),
+        ('out', 'restated_charges', {'billed_cost': 'billed_cost'},
             "billed_by is not null or charge_kind = 'invoice_unplaced'"),
+    ]),
+    ('restated_to_charges', whole, [
+        ('in', 'restated_charges', settled),
+        ('out', 'charges', settled),
+    ]),
+    ('restated_to_charge_origins', whole, [
+        ('in', 'restated_origins', {'contracted_cost': 'contracted_cost', 'effective_cost': 'effective_cost'}),
+        ('out', 'origins', {'contracted_cost': 'contracted_cost', 'effective_cost': 'effective_cost'}),
+    ]),
+    ('restated_to_invoice_lines', whole, [
+        ('in', 'restated_invoice_lines', {'billed_cost': 'billed_cost'}),
+        ('out', 'invoice_lines', {'billed_cost': 'billed_cost'}),
+    ]),
+    ('closes_to_charges', by_posting, [
+        ('in', 'closes', {
+            'records': 'told_calls', 'contracted_cost': 'told_contracted_cost',
+            'effective_cost': 'told_effective_cost', 'billed_cost': 'told_billed_cost',
+        }),
+        ('out', 'closed_charges', {
+            'records': 'calls', 'contracted_cost': 'contracted_cost', 'effective_cost': 'effective_cost',
+            'billed_cost': 'billed_cost',
+        }),
+    ]),
+    ('usage_charges_to_chargeback_by_team', by_posting, [
+        ('in', 'charges', calls, "charge_kind = 'usage'"),
+        ('out', 'chargeback_by_team', calls),
+    ]),
+    ('usage_charges_to_chargeback_by_workflow', by_posting, [
+        ('in', 'charges', calls, "charge_kind = 'usage'"),
+        ('out', 'chargeback_by_workflow', calls),
     ]),
     ('charges_to_chargeback_by_team', by_posting, [
         ('in', 'charges', posted),
@@ -274,6 +300,38 @@ origins as (
 invoice_lines as (
 
     select * from {{ ref('fct_invoice_lines') }}
+
+),
+
+restated_charges as (
+
+    select * from {{ ref('int_charges_restated') }}
+
+),
+
+restated_origins as (
+
+    select * from {{ ref('int_charge_origins_computed') }}
+
+),
+
+restated_invoice_lines as (
+
+    select * from {{ ref('int_invoice_lines_read') }}
+
+),
+
+closes as (
+
+    select * from {{ ref('stg_plan__closed_periods') }}
+    where close_number is not null
+
+),
+
+closed_charges as (
+
+    select * from charges
+    where billing_period_start in (select closes.billing_period_start from closes)
 
 ),
 

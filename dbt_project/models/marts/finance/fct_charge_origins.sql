@@ -2,9 +2,44 @@
 
 with origins as (
 
-    select * from {{ ref('int_charge_origins_computed') }}
+    select
+        *,
+        cast(null as varchar) as corrects_charge_id
 
-)
+    from {{ ref('int_charge_origins_computed') }}
+
+),
+
+closed as (
+
+    select * from origins where false
+
+    union all by name
+
+    select * from {{ ref('stg_lake__closed_charge_origins') }}
+
+),
+
+{{
+    settled(
+        restated='origins',
+        closed='closed',
+        key=['charge_id', 'pricing_currency'],
+        measures=[
+            'list_cost',
+            'contracted_cost',
+            'effective_cost',
+            'pricing_currency_contracted_cost',
+            'pricing_currency_effective_cost',
+        ],
+        correction={
+            'charge_id': correction_id('said.charge_id'),
+            'billing_period_end': 'open_periods.open_period_end',
+            'charge_class': "'Correction'",
+            'charge_description': correction_text(),
+        }
+    )
+}}
 
 select
     charge_id,
@@ -24,6 +59,7 @@ select
     model,
     contract_id,
     corrects_period_start,
+    corrects_charge_id,
     reference_entry,
     billed_by,
     obligation,
@@ -38,4 +74,4 @@ select
     pricing_currency_effective_cost,
     exchange_rate
 
-from origins
+from settled

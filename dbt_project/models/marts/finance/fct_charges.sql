@@ -1,85 +1,45 @@
 {{ config(materialized='table') }}
 
-with charges as (
+with restated as (
 
-    select * from {{ ref('int_charges_joined') }}
-
-),
-
-billed_charges as (
-
-    select * from {{ ref('int_charges_billed_computed') }}
+    select * from {{ ref('int_charges_restated') }}
 
 ),
 
--- What an invoice bills and no charge is there for: it cost nothing yet, and stays in sight.
-unplaced as (
+closed as (
 
-    select
-        charge_id,
-        billing_period_start,
-        cast(billing_period_start + interval 1 month as date) as billing_period_end,
-        'Adjustment' as charge_category,
-        'One-Time' as charge_frequency,
-        'invoice_unplaced' as charge_kind,
-        'Invoiced, and there is no charge for it' as charge_description,
-        'invoice' as source_kind,
-        obligation as source_id,
-        'unallocated' as business_unit,
-        'unallocated' as cost_center,
-        'unallocated' as team,
-        'unallocated' as workflow,
-        model,
-        cast(0 as bigint) as calls,
-        cast(0 as bigint) as unpriced_calls,
-        cast(0 as decimal(38, 12)) as list_cost,
-        cast(0 as decimal(38, 12)) as contracted_cost,
-        cast(0 as decimal(38, 12)) as effective_cost,
-        billed_cost,
-        obligation,
-        'USD' as billing_currency,
-        pricing_currency,
-        cast(0 as decimal(38, 12)) as pricing_currency_contracted_cost,
-        cast(0 as decimal(38, 12)) as pricing_currency_effective_cost,
-        pricing_currency_billed_cost
-
-    from billed_charges
-
-    where is_unplaced
-
-),
-
--- The organisation's own cost is billed by itself, when it falls due.
-charges_billed as (
-
-    select
-        charges.*,
-        case
-            when charges.billed_by is null then charges.contracted_cost
-            else billed_charges.billed_cost
-        end as billed_cost,
-        case
-            when charges.billed_by is null then charges.pricing_currency_contracted_cost
-            else billed_charges.pricing_currency_billed_cost
-        end as pricing_currency_billed_cost
-
-    from charges
-
-    left join billed_charges
-        on charges.charge_id = billed_charges.charge_id
-            and charges.pricing_currency = billed_charges.pricing_currency
-
-),
-
-all_charges as (
-
-    select * from charges_billed
+    select * from restated where false
 
     union all by name
 
-    select * from unplaced
+    select * from {{ ref('stg_lake__closed_charges') }}
 
-)
+),
+
+{{
+    settled(
+        restated='restated',
+        closed='closed',
+        key=['charge_id', 'pricing_currency'],
+        measures=charge_quantities() + [
+            'list_cost',
+            'contracted_cost',
+            'effective_cost',
+            'billed_cost',
+            'pricing_currency_contracted_cost',
+            'pricing_currency_effective_cost',
+            'pricing_currency_billed_cost',
+        ],
+        correction={
+            'charge_id': correction_id('said.charge_id'),
+            'origin_charge_id': 'case when said.origin_charge_id is not null then '
+                ~ correction_id('said.origin_charge_id') ~ ' end',
+            'billing_period_end': 'open_periods.open_period_end',
+            'charge_class': "'Correction'",
+            'charge_description': correction_text(),
+        }
+    )
+}}
 
 select
     charge_id,
@@ -113,6 +73,7 @@ select
     sku_price_id,
     cost_basis,
     corrects_period_start,
+    corrects_charge_id,
     reference_entry,
     billed_by,
     obligation,
@@ -140,4 +101,4 @@ select
     pricing_currency_billed_cost,
     exchange_rate
 
-from all_charges
+from settled

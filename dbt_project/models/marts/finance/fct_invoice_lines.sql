@@ -2,9 +2,37 @@
 
 with invoice_lines as (
 
-    select * from {{ ref('int_invoice_lines_read') }}
+    select
+        *,
+        cast(null as date) as corrects_period_start,
+        cast(null as varchar) as corrects_line_id
 
-)
+    from {{ ref('int_invoice_lines_read') }}
+
+),
+
+closed as (
+
+    select * from invoice_lines where false
+
+    union all by name
+
+    select * from {{ ref('stg_lake__closed_invoice_lines') }}
+
+),
+
+{{
+    settled(
+        restated='invoice_lines',
+        closed='closed',
+        key=['line_id', 'vendor', 'invoice_id'],
+        measures=['invoice_amount', 'billed_cost', 'pricing_currency_billed_cost'],
+        correction={
+            'line_id': "said.line_id || ' booked in ' || strftime(open_periods.open_period_start, '%Y-%m')",
+        },
+        period='booked_period_start'
+    )
+}}
 
 select
     vendor,
@@ -13,6 +41,8 @@ select
     credit_note_for,
     issued_on,
     booked_period_start,
+    corrects_period_start,
+    corrects_line_id,
     billing_period_start,
     charge_category,
     charge_description,
@@ -30,4 +60,4 @@ select
     pricing_currency_billed_cost,
     reference_entry
 
-from invoice_lines
+from settled

@@ -4,6 +4,8 @@ with source as (
 
 )
 
-select places_version
+select
+    places_version,
+    cast(open_period_start as date) as open_period_start
 
 from source

@@ -14,6 +14,7 @@ from tollbook.reference.dated.checks.hierarchy import check_hierarchy
 from tollbook.reference.dated.checks.ledger import check_accounts, check_entities, check_invoices, check_revenue
 from tollbook.reference.dated.checks.plans import (
     check_budgets,
+    check_estimates,
     check_fleets,
     check_platforms,
     check_subscriptions,
@@ -26,6 +27,9 @@ HIERARCHY, BUDGETS, SUBSCRIPTIONS, PLATFORMS, FLEETS = (
 ALLOCATION_RULES, INVOICES, ENTITIES, ACCOUNTS, REVENUE = (
     *("allocation_rules", "vendor_invoices", "legal_entities", "gl_accounts", "product_revenue"),
 )
+
+
+ESTIMATES: Final = "price_estimates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,13 @@ KINDS: Final = {
             ENTITIES, "legal entities", ("entity", "entities"), _named("legal entity", "entity_id"), check_entities
         ),
         EntryKind(ACCOUNTS, "general-ledger accounts", ("rule", "rules"), _matched, check_accounts),
+        EntryKind(
+            ESTIMATES,
+            "price estimates",
+            ("estimate", "estimates"),
+            _named("estimate of", "provider", "model"),
+            check_estimates,
+        ),
         EntryKind(
             REVENUE,
             "product revenue",

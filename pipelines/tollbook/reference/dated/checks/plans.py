@@ -1,4 +1,4 @@
-"""Subscriptions, platforms, fleets and budgets: amounts, seats, capacities, and teams that the hierarchy knows."""
+"""Subscriptions, platforms, fleets, budgets, estimates: amounts, seats, capacities, and teams of the hierarchy."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def check_budgets(entries: Entries, others: Others) -> Iterator[DocumentFault]:
             yield from known_unit(entry, ("scope", level), level, name, others)
         if entry.body["per"] == "validity" and entry.valid_to is None:
             yield entry.fault(("per",), "expected valid_to beside it, as the budget is for the whole time")
+
+
+def check_estimates(entries: Entries, _others: Others) -> Iterator[DocumentFault]:
+    """Yield estimates below zero, and those that their author approved."""
+    for entry in entries:
+        yield from not_below_zero(entry, ("usd_per_million_tokens",))
+        if entry.body["approved_by"].casefold() == entry.body["author"].casefold():
+            yield entry.fault(("approved_by",), "expected another than the author")
 
 
 def check_subscriptions(entries: Entries, others: Others) -> Iterator[DocumentFault]:

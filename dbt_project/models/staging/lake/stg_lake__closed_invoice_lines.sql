@@ -1,0 +1,9 @@
+with source as (
+
+    select * from {{ source('lake', 'closed_invoice_lines') }}
+
+)
+
+select *
+
+from source
