@@ -35,7 +35,7 @@ _PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
 @dataclass(frozen=True, slots=True)
-class PeriodLines:
+class PublishedPeriod:
     """A billing period as one build published it.
 
     Attributes:
@@ -44,7 +44,6 @@ class PeriodLines:
         build_number: Build that made the marts.
         built_commit: Newest commit of the lake that they hold.
         built_at: When they were made, UTC.
-        lines: `statement_line/v1`, by team and currency; one at least.
     """
 
     period: str
@@ -52,7 +51,12 @@ class PeriodLines:
     build_number: int
     built_commit: int
     built_at: datetime
-    lines: list[Row]
+
+    @classmethod
+    def of(cls, period: str, row: Row) -> PublishedPeriod:
+        """Return a billing period of the publication that a row of `audit.publication` tells of."""
+        days = BillingPeriod.of(_start(period))
+        return cls(period, days, row["build_number"], row["built_commit"], row["built_at"])
 
     @property
     def version(self) -> str:
@@ -69,6 +73,17 @@ class PeriodLines:
             "built_commit": self.built_commit,
             "built_at": self.built_at.isoformat(),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodLines(PublishedPeriod):
+    """The statement lines of a billing period as one build published it.
+
+    Attributes:
+        lines: `statement_line/v1`, by team and currency; one at least.
+    """
+
+    lines: list[Row]
 
 
 def read_period(settings: Settings, period: str) -> PeriodLines:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -20,7 +21,8 @@ _NEEDS_QUOTES: Final = re.compile(r'[",\r\n]|^$|^\s|\s$')
 def csv_bytes(contract: Contract, rows: Iterable[dict[str, Any]]) -> bytes:
     """Return rows as CSV by RFC 4180, but for lines that end in LF: UTF-8, a header, amounts with every digit.
 
-    Unknown is empty, and a text of nothing is `""`. Texts are safe against formulas; numbers and dates are as they are.
+    Unknown is empty, and a text of nothing is `""`. Texts are safe against formulas; numbers and dates are as they are,
+    instants in UTC to the second as FOCUS writes them.
 
     Args:
         contract: What the rows are; they may hold more.
@@ -43,6 +45,8 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return _quoted(safe_text(value))
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M:%S}Z"
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
