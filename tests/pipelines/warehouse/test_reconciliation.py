@@ -217,9 +217,9 @@ def test_openais_page_reconciles_with_simulated_events(
             counts = {name: result[name] for name in ("input_tokens", "output_tokens")}
             rows.append(event(f"day-{place}", occurred_at=middle, uncached_input_tokens=None, **counts))
     extra = [("outside", "2025-01-11T09:00", 7), ("edge", "2025-01-11T17:10", 11), ("empty", "2025-01-20T12:00", 13)]
-    for name, at, tokens in extra:
+    for name, at, count in extra:
         moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
-        rows.append(event(name, occurred_at=moment, input_tokens=tokens, output_tokens=0))
+        rows.append(event(name, occurred_at=moment, input_tokens=count, output_tokens=0))
     lake.commit(rows)
     load_report([PAGE], lake.settings, vendor="openai", author="a", reason="r", now=datetime(2025, 2, 11, tzinfo=UTC))
     built(lake, "2025-02-20")
