@@ -2,8 +2,7 @@
 
 Usage files never change. `prices rerate` writes the ratings that differ to `ratings/event_date=.../rerate-<N>.parquet`
 and then entry `ratings/commits/<N>.json`, which makes all of them count at once. N is their sequence: of several
-ratings of one telling the highest holds. Ratings of a closed billing period lie in `ratings/closed/`; they are what a
-correction is made of, and are never laid over the usage.
+ratings of one telling the highest holds.
 """
 
 from __future__ import annotations
@@ -19,14 +18,13 @@ from tollbook.lake.log import append, entries_after, entry_path, newest_number
 from tollbook.lake.remote import machine_suffix
 
 RATINGS = "ratings"
-CLOSED_RATINGS = "ratings/closed"
 
 
 class RatingFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One data file that an entry added.
 
     Attributes:
-        table: `ratings`, or `ratings/closed` for those of a closed billing period.
+        table: `ratings`.
         path: Path below the lake's folder, with `/`.
         event_date: Value of its date partition, `YYYY-MM-DD`.
         rows: Rows in the file.
@@ -49,36 +47,6 @@ class RatingFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unpriced_difference: int = 0
 
 
-class RatingCorrection(msgspec.Struct, frozen=True, kw_only=True):
-    """What a closed billing period lacks, for one provider, model and contract.
-
-    Attributes:
-        period_start: First day of the closed period.
-        period_end: Day after its last.
-        posted_start: First day of the open period that takes the correction.
-        posted_end: Day after its last.
-        provider: Provider, as events name it.
-        model: Model, as events name it.
-        contract_id: Contract whose rates apply now; None for list prices.
-        events: Tellings whose rating differs.
-        tokens: All their input and output tokens. Unit: Tokens.
-        list_cost_difference_pico_usd: List cost less the one before, over those that have both. Unit: pico-USD.
-        contracted_cost_difference_pico_usd: The same of the contracted cost. Unit: pico-USD.
-    """
-
-    period_start: date
-    period_end: date
-    posted_start: date
-    posted_end: date
-    provider: str | None
-    model: str | None
-    contract_id: str | None
-    events: int
-    tokens: int
-    list_cost_difference_pico_usd: int
-    contracted_cost_difference_pico_usd: int
-
-
 class RatingEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One rerate.
 
@@ -93,7 +61,6 @@ class RatingEntry(msgspec.Struct, frozen=True, kw_only=True):
         catalogue_version: Price book that rated.
         lake_commit: Newest commit of the lake that was looked at.
         files: Files it added.
-        corrections: What closed periods lack by it.
     """
 
     sequence: int
@@ -106,7 +73,6 @@ class RatingEntry(msgspec.Struct, frozen=True, kw_only=True):
     catalogue_version: str
     lake_commit: int
     files: list[RatingFile]
-    corrections: list[RatingCorrection] = []
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -118,9 +84,9 @@ def ratings_log(lake: Path) -> Path:
     return lake / RATINGS / "commits"
 
 
-def rating_path(lake: Path, table: str, event_date: str, sequence: int) -> str:
+def rating_path(lake: Path, event_date: str, sequence: int) -> str:
     """Return the path of a new rating file below the lake's folder."""
-    return f"{table}/event_date={event_date}/rerate-{sequence:020d}{machine_suffix(lake)}.parquet"
+    return f"{RATINGS}/event_date={event_date}/rerate-{sequence:020d}{machine_suffix(lake)}.parquet"
 
 
 def newest_rating(lake: Path) -> int:

@@ -1,4 +1,4 @@
-"""What a rerate changes, added up: by model for people, by contract for corrections."""
+"""What a rerate changes, added up by model."""
 
 from __future__ import annotations
 

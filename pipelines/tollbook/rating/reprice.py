@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 from tollbook.contracts import contract, usage_record_schema
 from tollbook.errors import CorruptManifestError
 from tollbook.rating.book import PriceBook
-from tollbook.rating.closed import PLACE_SCHEMA
 from tollbook.rating.columns import COST_COLUMNS, cost_columns
 from tollbook.rating.differences import SUMMED
 from tollbook.rating.rate import input_columns
 from tollbook.rating.units import load_names
 
-PLACE: Final = tuple(PLACE_SCHEMA.names)
+PLACE: Final = ("topic", "partition", "offset", "record_item")
+"""What names a stored telling."""
 # By another version of the book the same rating is no other rating.
 _COMPARED: Final = tuple(name for name in COST_COLUMNS if name != "catalogue_version")
 _BATCH_ROWS: Final = 65_536
@@ -80,27 +80,27 @@ class Repricer:
     def __init__(self, connection: duckdb.DuckDBPyConnection, shapes: dict[str, Path], book: PriceBook) -> None:
         self._connection, self._shapes, self._book = connection, shapes, book
 
-    def reprice(self, stretch: Stretch, choice: Choice, *, charged: pa.Table | None = None) -> Iterator[Repriced]:
+    def reprice(self, stretch: Stretch, choice: Choice, *, keep_known: bool = False) -> Iterator[Repriced]:
         """Yield the tellings of a stretch, voids left out.
 
         Args:
             stretch: Where they lie.
             choice: Which of them.
-            charged: When given, only tellings at these places, `PLACE_SCHEMA`. And a telling that has no price now
-                keeps the rating it has: it was charged, and not to know a price any more is no reason to refund it.
+            keep_known: Let a telling that has no price now keep the rating it has: it was charged, and not to know a
+                price any more is no reason to refund it.
 
         Raises:
             CorruptManifestError: A file is absent or cannot be read.
         """
         try:
-            for batch in self._in_force(stretch, choice, charged):
-                yield _repriced(batch, self._book, keep_known=charged is not None)
+            for batch in self._in_force(stretch, choice):
+                yield _repriced(batch, self._book, keep_known=keep_known)
         except (duckdb.IOException, duckdb.InvalidInputException) as broken:
             raise CorruptManifestError(
                 f"expected the files that the logs of the lake name, got: {str(broken).splitlines()[0]}"
             ) from broken
 
-    def _in_force(self, stretch: Stretch, choice: Choice, charged: pa.Table | None) -> pa.RecordBatchReader:
+    def _in_force(self, stretch: Stretch, choice: Choice) -> pa.RecordBatchReader:
         """Return the tellings with the ratings that hold: those of the highest sequence, else their own."""
         conditions = ["coalesce(action, 'record') <> 'void'"]
         values: dict[str, Any] = {
@@ -115,7 +115,6 @@ class Repricer:
             values["providers"] = _aliases(choice.provider)
         if stretch.place is not None:
             values |= dict(zip(("topic", "partition", "first", "beyond"), stretch.place, strict=True))
-        self._connection.register("charged", PLACE_SCHEMA.empty_table() if charged is None else charged)
         inputs = ", ".join(f'usage."{name}"' for name in (*PLACE, *input_columns()))
         in_force = ", ".join(f"{_held(name)} as {name}_before" for name in COST_COLUMNS)
         statement = f"""
@@ -145,20 +144,12 @@ class Repricer:
                     and usage."partition" = ratings."partition"
                     and usage."offset" = ratings."offset"
                     and usage.record_item = ratings.record_item
-            {"" if charged is None else _ONLY_CHARGED}
         """
         return self._connection.execute(statement, values).to_arrow_reader(_BATCH_ROWS)
 
 
 _ONLY_PLACE: Final = """
                 where topic = $topic and "partition" = $partition and "offset" >= $first and "offset" < $beyond
-"""
-_ONLY_CHARGED: Final = """
-            semi join charged
-                on usage.topic = charged.topic
-                    and usage."partition" = charged."partition"
-                    and usage."offset" = charged."offset"
-                    and usage.record_item = charged.record_item
 """
 
 

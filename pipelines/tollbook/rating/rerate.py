@@ -2,7 +2,8 @@
 
 What differs is written beside the usage, as an overlay with a sequence number, and counts from the moment its entry is
 in the log of ratings. Nothing of a rerate that died counts; the next one sweeps what it left. Running it twice writes
-nothing the second time, because nothing differs any more. Differences of closed periods become corrections.
+nothing the second time, because nothing differs any more. Events of closed billing periods are priced anew
+too: what was frozen stays, and the next build makes corrections of the difference.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
+from tollbook.closing.closes import read_closes
 from tollbook.errors import LakeLockedError, MisuseError
 from tollbook.lake.binding import connect
 from tollbook.lake.log import log_lock, sync_folders
-from tollbook.lake.ratings import RATINGS, RatingCorrection, RatingEntry, append_rating, ratings_log
+from tollbook.lake.ratings import RATINGS, RatingEntry, append_rating, ratings_log
 from tollbook.lake.sweep import sweep_log
 from tollbook.rating.book import PriceBook
-from tollbook.rating.closed import ClosedPeriods, NothingClosed, post_corrections, post_last_corrections
 from tollbook.rating.differences import Difference, amount
 from tollbook.rating.reprice import Choice, repricer
 from tollbook.rating.rerate_dates import BY_MODEL, RerateRun, StoredDates
@@ -52,7 +53,6 @@ class Rerated:
         changed_dates: Of these, dates on which a rating differs.
         models: (provider, model) to the difference, in order.
         total: The whole difference.
-        corrections: What closed periods lack by it.
     """
 
     first_date: date
@@ -65,7 +65,6 @@ class Rerated:
     changed_dates: int
     models: Mapping[tuple[Any, ...], Difference]
     total: Difference
-    corrections: tuple[RatingCorrection, ...]
 
     @property
     def matches_nothing(self) -> bool:
@@ -80,7 +79,6 @@ class Rerated:
             "lake_commit": self.lake_commit,
             "event_dates": self.event_dates,
             "changed_dates": self.changed_dates,
-            "corrections": len(self.corrections),
             "total": self.total.as_dict(),
             "models": [
                 {**dict(zip(BY_MODEL, key, strict=True)), **each.as_dict()} for key, each in self.models.items()
@@ -133,7 +131,6 @@ def rerate(
     end_date: date,
     choice: Choice = _EVERYTHING,
     dry_run: bool = False,
-    closed: ClosedPeriods | None = None,
     load_book: BookLoader = PriceBook.load,
     tell: Callable[[str], None] = lambda _: None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -149,7 +146,6 @@ def rerate(
         end_date: Event date after the last.
         choice: Which tellings.
         dry_run: Tell what differs and write nothing.
-        closed: Which periods are closed; none unless given.
         load_book: Gives the prices; by default those in force now.
         tell: Hears what happens.
         clock: The present.
@@ -173,10 +169,14 @@ def rerate(
             record(settings.lake, book, clock())
         stored = StoredDates.of(settings.lake, first_date, end_date)
         pricing = stack.enter_context(repricer(book))
-        run = RerateRun(stored, pricing, choice, closed or NothingClosed(), write=not dry_run, tell=tell)
+        closes, calendar = read_closes(settings.lake), billing_calendar(settings)
+
+        def is_closed(event_date: date) -> bool:
+            return closes.is_closed(calendar.day_at(datetime.combine(event_date, time(0), UTC)))
+
+        run = RerateRun(stored, pricing, choice, is_closed, write=not dry_run, tell=tell)
         for event_date in sorted(stored.usage):
             run.reprice(event_date)
-        corrections = run.corrections()
         if run.files:
             entry = RatingEntry(
                 sequence=stored.sequence,
@@ -189,11 +189,9 @@ def rerate(
                 catalogue_version=book.version,
                 lake_commit=stored.newest_commit,
                 files=run.files,
-                corrections=corrections,
             )
             sync_folders((file.path for file in run.files), settings.lake)
             append_rating(settings.lake, entry)
-            post_corrections(settings.lake, entry, billing_calendar(settings))
     models = sorted(run.by_model.groups.items(), key=lambda pair: tuple(str(part) for part in pair[0]))
     return Rerated(
         first_date=first_date,
@@ -206,7 +204,6 @@ def rerate(
         changed_dates=run.changed_dates,
         models=dict(models),
         total=run.by_model.total(),
-        corrections=tuple(corrections),
     )
 
 
@@ -228,7 +225,7 @@ def _cells(each: Difference, *, contracted: bool) -> tuple[str, ...]:
 
 @contextmanager
 def _only_rerate(settings: Settings, tell: Callable[[str], None]) -> Iterator[None]:
-    """Hold the log of ratings, with what a rerate that died left behind swept or brought to its end."""
+    """Hold the log of ratings, with what a rerate that died left behind swept."""
     log = ratings_log(settings.lake)
     with ExitStack() as stack:
         try:
@@ -238,7 +235,4 @@ def _only_rerate(settings: Settings, tell: Callable[[str], None]) -> Iterator[No
             stack.enter_context(log_lock(log, wait=True))
         for path in sweep_log(settings.lake, RATINGS):
             tell(f"swept {path}, which a rerate that died left behind")
-        posted = post_last_corrections(settings.lake, billing_calendar(settings))
-        if posted:
-            tell(f"wrote the corrections of rating {posted}, which had died before")
         yield

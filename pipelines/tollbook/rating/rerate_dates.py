@@ -19,23 +19,18 @@ from tollbook.lake.layout import USAGE
 from tollbook.lake.manifest import FileEntry
 from tollbook.lake.parquet import parquet_writer
 from tollbook.lake.ratings import (
-    CLOSED_RATINGS,
     RATINGS,
-    RatingCorrection,
     RatingFile,
     rating_path,
     ratings_after,
 )
 from tollbook.lake.remote import local_paths
 from tollbook.lake.snapshot import load_snapshot
-from tollbook.rating.closed import ClosedPeriods
 from tollbook.rating.differences import Difference, Differences
-from tollbook.rating.periods.calendar import BillingPeriod
 from tollbook.rating.reprice import Choice, Repriced, Repricer, Stretch
 
 BY_MODEL: Final = ("provider", "model")
 _STRETCH_ROWS: Final = 500_000
-_BY_CONTRACT: Final = (*BY_MODEL, "contract_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,7 @@ class StoredDates:
         newest_commit: Newest commit; later ones are not looked at.
         sequence: Number of the next rating.
         usage: Event date to its usage files, by topic, partition and offset.
-        ratings: Event date to the paths of the rating files laid over it, and those of its corrections.
+        ratings: Event date to the paths of the rating files laid over it.
     """
 
     root: Path
@@ -104,37 +99,32 @@ class RerateRun:
         stored: What the lake holds.
         pricing: Prices it anew.
         choice: Which tellings.
-        closed: Which periods are closed.
+        is_closed: Says whether the billing period of an event date is closed.
         write: Whether to write what differs.
         tell: Hears what happens.
         files: Files written.
         changed_dates: Dates on which a rating differs.
         by_model: (provider, model) to the difference.
-        by_period: Closed period to its differences, by (provider, model, contract).
     """
 
     stored: StoredDates
     pricing: Repricer
     choice: Choice
-    closed: ClosedPeriods
+    is_closed: Callable[[date], bool]
     write: bool
     tell: Callable[[str], None]
     files: list[RatingFile] = field(default_factory=list)
     changed_dates: int = 0
     by_model: Differences = field(default_factory=lambda: Differences(BY_MODEL))
-    by_period: dict[BillingPeriod, Differences] = field(default_factory=dict)
 
     def reprice(self, event_date: date) -> None:
         """Price one date anew; write what differs."""
-        period = self.closed.closed_period(event_date)
-        charged = None if period is None else self.closed.charged_tellings(event_date)
-        table = RATINGS if period is None else CLOSED_RATINGS
-        path = rating_path(self.stored.root, table, event_date.isoformat(), self.stored.sequence)
+        path = rating_path(self.stored.root, event_date.isoformat(), self.stored.sequence)
         whole = Difference()
         with ExitStack() as stack:
             writer: pq.ParquetWriter | None = None
-            for part in self._parts(event_date, charged):
-                self._add_up(part, period, whole)
+            for part in self._parts(event_date):
+                self._add_up(part, whole)
                 if self.write and part.ratings.num_rows:
                     if writer is None:
                         writer = stack.enter_context(parquet_writer(self.stored.root, path, _SCHEMA))
@@ -146,7 +136,7 @@ class RerateRun:
         if self.write:
             self.files.append(
                 RatingFile(
-                    table=table,
+                    table=RATINGS,
                     path=path,
                     event_date=event_date.isoformat(),
                     rows=whole.changed_events,
@@ -157,43 +147,17 @@ class RerateRun:
                 )
             )
 
-    def corrections(self) -> list[RatingCorrection]:
-        """Return what closed periods lack, one line for each period, provider, model and contract."""
-        lines = []
-        for period, differences in sorted(self.by_period.items(), key=lambda pair: pair[0].start):
-            posted = self.closed.open_period()
-            for (provider, model, contract_id), each in differences.groups.items():
-                if each.list_cost_difference or each.contracted_cost_difference:
-                    lines.append(
-                        RatingCorrection(
-                            period_start=period.start,
-                            period_end=period.end,
-                            posted_start=posted.start,
-                            posted_end=posted.end,
-                            provider=_text(provider),
-                            model=_text(model),
-                            contract_id=_text(contract_id),
-                            events=each.events,
-                            tokens=each.tokens,
-                            list_cost_difference_pico_usd=each.list_cost_difference,
-                            contracted_cost_difference_pico_usd=each.contracted_cost_difference,
-                        )
-                    )
-        return lines
-
-    def _parts(self, event_date: date, charged: pa.Table | None) -> Iterator[Repriced]:
+    def _parts(self, event_date: date) -> Iterator[Repriced]:
+        keep_known = self.is_closed(event_date)
         for stretch in self.stored.stretches(event_date):
-            yield from self.pricing.reprice(stretch, self.choice, charged=charged)
+            yield from self.pricing.reprice(stretch, self.choice, keep_known=keep_known)
 
-    def _add_up(self, part: Repriced, period: BillingPeriod | None, whole: Difference) -> None:
+    def _add_up(self, part: Repriced, whole: Difference) -> None:
         date_sums = Differences(BY_MODEL)
         date_sums.add(part.sums)
         for key, each in date_sums.groups.items():
             self.by_model.groups.setdefault(key, Difference()).include(each)
         whole.include(date_sums.total())
-        if period is not None:
-            corrected = self.by_period.setdefault(period, Differences(_BY_CONTRACT))
-            corrected.add(part.sums.filter(part.changed))
 
     def _numbered(self, ratings: pa.Table) -> pa.Table:
         sequence = pa.array([self.stored.sequence] * ratings.num_rows, pa.int64())
@@ -201,7 +165,3 @@ class RerateRun:
 
 
 _SCHEMA: Final = contract("rating").arrow_schema
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

@@ -58,8 +58,6 @@ SCOPES_SCHEMA: Final = pa.schema(
 DATES: Final = ("billing_period_first_date", "billing_period_end_date", "corrects_period_first_date")
 """Columns beside those of a charge: first day and end of its billing period, and first day of the one it corrects."""
 
-_RERATE: Final = "rerate_difference"
-
 
 def period_charges_of(totals: Any, session: Any) -> pa.Table:
     """Compute the charges of all billing periods begun, write what changed to the lake, and return what holds.
@@ -198,7 +196,7 @@ def _standing_scopes(lake: Path) -> list[Scope]:
     return [
         Scope(row["contract_id"], row["term_id"], row["billing_period_start"])
         for row in rows.to_pylist()
-        if row["charge_class"] is None and row["charge_kind"] != _RERATE
+        if row["charge_class"] is None
     ]
 
 

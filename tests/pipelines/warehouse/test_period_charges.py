@@ -183,7 +183,7 @@ def test_a_malformed_contract_stops_the_build_before_anything_changes(
 def test_corrections_of_others_are_in_the_mart_and_are_left_alone(
     lake: LakeBuilder, event: Any, tmp_path: Path
 ) -> None:
-    """Rerates post corrections into the same log; a second pass must neither lose nor double them."""
+    """What others wrote into the log stays; a second pass must neither lose nor double it."""
     agree(lake, tmp_path)
     lake.commit([event(name) for name in ("a", "b", "c")])
     built(lake, "2026-06-15")
@@ -197,7 +197,7 @@ def test_corrections_of_others_are_in_the_mart_and_are_left_alone(
         "charge_category": "Usage",
         "charge_class": "Correction",
         "charge_frequency": "Usage-Based",
-        "charge_kind": "rerate_difference",
+        "charge_kind": "overage",
         "charge_description": "d",
         "term_id": "rating-1",
         "contract_id": "acme",
@@ -205,7 +205,7 @@ def test_corrections_of_others_are_in_the_mart_and_are_left_alone(
         "contracted_cost": Decimal("0.25"),
     }
     write_charges(lake.settings.lake, charge_table([correction]))
-    both = [(JUNE, "volume_tier", Decimal("-0.0005"), 1), (JULY, "rerate_difference", Decimal("0.25"), 2)]
+    both = [(JUNE, "volume_tier", Decimal("-0.0005"), 1), (JULY, "overage", Decimal("0.25"), 2)]
     assert built(lake, "2026-06-15") == both
     assert built(lake, "2026-06-15") == both
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tollbook.cli import main
+from tollbook.closing.closes import CloseEntry, FrozenTotals, append_close
 from tollbook.contracts import contract, usage_record_schema
 from tollbook.errors import CorruptManifestError, MisuseError
 from tollbook.lake.parquet import write_parquet
@@ -328,3 +329,50 @@ def test_after_a_price_was_loaded_the_command_that_applies_it_to_stored_usage_is
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "rerate" in line]
     asked = f"tollbook prices rerate --from 2026-06-01 --to 2026-06-08 --home {home}"
     assert line == f"stored usage keeps the prices it has; `{asked}` prices it by this"
+
+
+def test_price_that_is_gone_refunds_nothing_in_a_closed_period(usage: StoredUsage) -> None:
+    """Not to know a price any more is no evidence that a charged call was free; open periods follow the book."""
+    usage.meter([{}])
+    usage.meter([{"occurred_at": datetime(2026, 7, 12, tzinfo=UTC)}])
+    close_june(usage)
+
+    done = usage.rerate(usage.book_of(usage.price("another", "1")), end_date=date(2026, 8, 1))
+
+    assert (done.changed_dates, done.total.changed_events, done.total.unpriced_after) == (1, 1, 1)
+
+
+def close_june(usage: StoredUsage) -> None:
+    """Write an entry that closes June, as if it had been frozen."""
+    nothing = FrozenTotals(
+        charges=0,
+        calls=0,
+        tokens=0,
+        unpriced_calls=0,
+        list_cost="0",
+        contracted_cost="0",
+        effective_cost="0",
+        billed_cost="0",
+    )
+    entry = CloseEntry(
+        number=1,
+        step="close",
+        period="2026-06",
+        author="ben",
+        reason="r",
+        recorded_at=datetime(2026, 7, 2, tzinfo=UTC),
+        digest="",
+        build_number=1,
+        lake_commit=1,
+        rating_sequence=0,
+        charge_sequence=0,
+        adjustment_number=0,
+        reference_number=0,
+        reference_version="",
+        catalogue_version="",
+        billing_time_zone="UTC",
+        hand_overs=0,
+        totals=nothing,
+        files=[],
+    )
+    append_close(usage.settings.lake, entry)
