@@ -1,4 +1,4 @@
--- Of every comparison: what the other side tells less what events tell is the sum of its residuals, and none is nameless.
+-- Of every comparison: what the other side tells less what events tell is the sum of its residuals, each with a name.
 with reconciliation as (
 
     select * from {{ ref('fct_reconciliation') }}

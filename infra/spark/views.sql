@@ -106,8 +106,10 @@ WITH source AS (
     owner_team,
     owner_cost_center,
     owner_business_unit,
+    owner_rule,
     billing_account_id,
     subscription_id,
+    project_id,
     input_tokens,
     uncached_input_tokens,
     cache_read_tokens,
@@ -189,8 +191,10 @@ WITH source AS (
     owner_team,
     owner_cost_center,
     owner_business_unit,
+    owner_rule,
     billing_account_id,
     subscription_id,
+    project_id,
     input_tokens,
     uncached_input_tokens,
     cache_read_tokens,
@@ -584,6 +588,14 @@ WITH tellings AS (
     AND standing.occurred_at < billing_days.ends_at
 ), measured AS (
   SELECT
+    file_path,
+    topic,
+    kafka_partition,
+    kafka_offset,
+    record_item,
+    row_commit_number,
+    source,
+    event_id,
     event_date AS usage_date,
     billing_date,
     billing_period_start,
@@ -591,6 +603,7 @@ WITH tellings AS (
     COALESCE(owner_team, 'unallocated') AS team,
     COALESCE(owner_cost_center, 'unallocated') AS cost_center,
     COALESCE(owner_business_unit, 'unallocated') AS business_unit,
+    owner_rule,
     COALESCE(workflow, 'unknown') AS workflow,
     task_id,
     COALESCE(agent, 'unknown') AS agent,
@@ -599,6 +612,7 @@ WITH tellings AS (
     COALESCE(service_tier, 'default') AS service_tier,
     billing_account_id,
     subscription_id,
+    project_id,
     COALESCE(environment, 'unknown') AS environment,
     COALESCE(inference_path, 'unknown') AS inference_path,
     COALESCE(purpose, 'unknown') AS purpose,
@@ -644,7 +658,8 @@ WITH tellings AS (
     contracted_cost,
     contract_id,
     sku_price_id,
-    catalogue_version
+    catalogue_version,
+    rating_sequence
   FROM standing_dated
 )
 SELECT
