@@ -1,10 +1,14 @@
-"""Fixtures for tests that need a real Kafka or a real Flink: one of each for the whole session."""
+"""Fixtures for tests that need a real Kafka or a real Flink, one of each for the whole session; and the suite's pace.
+
+A worker takes whole files, those that last longest first, so that no worker is left with one of them at the end. A test
+that fails is named as soon as it has, so that a run that is cut off still says what failed.
+"""
 
 from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import hypothesis
@@ -23,6 +27,64 @@ hypothesis.settings.register_profile(
     "shared machine", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("shared machine")
+
+
+TESTS = Path(__file__).parent
+LONGEST_FIRST = (
+    "pipelines/flink/test_recovery.py",
+    "pipelines/warehouse/test_interrupted.py",
+    "pipelines/warehouse/test_build.py",
+    "pipelines/warehouse/test_ratings.py",
+    "end_to_end/test_faults.py",
+    "pipelines/warehouse/test_publish.py",
+    "end_to_end/test_flink.py",
+    "end_to_end/test_any_order.py",
+    "end_to_end/test_soak.py",
+    "pipelines/stream/gaps/test_gaps.py",
+    "pipelines/warehouse/test_period_charges.py",
+    "pipelines/demo/test_demo.py",
+    "pipelines/lake/remote/test_machines.py",
+    "pipelines/warehouse/test_compaction.py",
+    "pipelines/warehouse/test_price_index.py",
+    "pipelines/warehouse/test_record.py",
+    "pipelines/warehouse/test_gate.py",
+)
+"""Files that take a minute and more, the longest first; `make test` lists the slowest tests at its end."""
+
+_LINES_SHOWN = 40
+
+
+class FailuresAtOnce:
+    """Names each failure and shows the end of its report when it comes, not only when the session ends."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write what failed, and where; whichever worker it ran in, the session's own process hears of it."""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None or not report.failed:
+            return
+        reporter.line("")  # xdist leaves its dots on a line that it does not know to be begun
+        reporter.write_line(f"FAILED {report.nodeid} ({report.when})", red=True)
+        for line in report.longreprtext.splitlines()[-_LINES_SHOWN:]:
+            reporter.write_line(f"    {line}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Show failures at once, in the process that prints."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FailuresAtOnce(config))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that last longest first; within a file, and among all others, the order stays."""
+    items.sort(key=lambda item: _place(item.path, LONGEST_FIRST))
+
+
+def _place(path: Path, longest: Sequence[str]) -> int:
+    name = path.relative_to(TESTS).as_posix() if path.is_relative_to(TESTS) else ""
+    return longest.index(name) if name in longest else len(longest)
 
 
 @pytest.fixture(autouse=True)
