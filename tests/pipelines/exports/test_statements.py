@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from tollbook.cli import main
 from tollbook.contracts import contract
 from tollbook.errors import ExportChangedError, MisuseError, NothingPublishedError, OutdatedPublicationError
+from tollbook.exports import rendering
 from tollbook.exports.statements import export_statements
 from tollbook.settings import Settings
 
@@ -99,6 +101,40 @@ def test_lines_are_told_apart_by_what_was_charged(charges: ChargeBook) -> None:
     ]
 
 
+def test_each_workflow_of_a_team_has_a_statement_that_sums_to_the_team(charges: ChargeBook) -> None:
+    """Search: 0.004 and 0.007 are 0.011, a cent, and the larger workflow has it; care has one of the same name."""
+    charges.charge("search", "0.004", workflow="a")
+    charges.charge("search", "0.007", workflow="b")
+    charges.charge("care", "2", workflow="a")
+
+    made = export_statements(charges.publish(), "2026-06")
+
+    assert shown(made.workflow_totals, "team", "workflow", "effective_cost", "effective_amount") == [
+        ("care", "a", D(2), D("2.00")),
+        ("search", "a", D("0.004"), D("0.00")),
+        ("search", "b", D("0.007"), D("0.01")),
+    ]
+    for total in made.workflow_totals:
+        (row,) = of_csv(made.export.folder / f"{total['statement']}.csv")
+        assert (row["team"], row["workflow"]) == (total["team"], total["workflow"])
+    assert of_csv(made.export.folder / "workflows.csv")[2]["effective_amount"] == "0.01"
+
+
+def test_many_statements_are_the_same_bytes_whoever_makes_them(
+    charges: ChargeBook, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Processes beside each other, and one alone."""
+    for number in range(40):
+        charges.charge(f"team-{number % 8}", "0.01", workflow=f"w{number}")
+    alone = contents(export_statements(charges.publish(), "2026-06").export.folder)
+    charges.settings = Settings(home=tmp_path_factory.mktemp("shared"))
+    monkeypatch.setattr(rendering, "_ALONE", 1)
+    monkeypatch.setattr(rendering, "_BATCH", 10)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+    assert contents(export_statements(charges.publish(), "2026-06").export.folder) == alone
+
+
 def test_unknown_costs_stay_empty_and_are_counted(charges: ChargeBook) -> None:
     """Two charges of care are unpriced: nothing is known of one line, and half of the other."""
     charges.charge("care", None, workflow="a", unpriced_calls=4, calls=4)
@@ -149,7 +185,8 @@ def test_a_second_run_writes_nothing_and_another_home_has_the_same_bytes(
     assert first.export.digest == second.export.digest == other.export.digest
     assert {path: path.stat().st_mtime_ns for path in first.export.folder.rglob("*")} == changed
     assert contents(other.export.folder) == before
-    assert len(before) == 10
+    # Two summaries, two teams and their two workflows in five formats, and the manifest.
+    assert len(before) == 6 * 5 + 1
 
 
 def test_the_manifest_names_every_file_and_the_build(charges: ChargeBook) -> None:
@@ -211,8 +248,10 @@ def test_teams_whose_names_lead_elsewhere_stay_below_the_folder(charges: ChargeB
     made = export_statements(charges.publish(), "2026-06")
 
     assert len({row["statement"] for row in made.totals}) == len(teams)
-    assert len(list((made.export.folder / "teams").iterdir())) == 3 * len(teams)
-    outside = [path for path in charges.settings.home.rglob("*evil*") if path.parent != made.export.folder / "teams"]
+    assert len(list((made.export.folder / "teams").iterdir())) == 5 * len(teams)
+    inside = [made.export.folder / name for name in ("teams", "workflows")]
+    evil = charges.settings.home.rglob("*evil*")
+    outside = [path for path in evil if not any(path.is_relative_to(folder) for folder in inside)]
     assert outside == []
     assert "'=1+1" in {row["team"] for row in of_csv(made.export.folder / "summary.csv")}
 
@@ -269,5 +308,5 @@ def test_the_command_says_what_it_wrote_and_what_is_unknown(
 
     told = json.loads(first.out)
     assert (told["state"], second["state"]) == ("written", "unchanged")
-    assert (told["teams"], told["lines"], told["files"], told["digest"]) == (2, 2, 9, second["digest"])
+    assert (told["teams"], told["lines"], told["files"], told["digest"]) == (2, 2, 30, second["digest"])
     assert first.err == "charges of unknown effective cost, left out of every amount: 1\n"

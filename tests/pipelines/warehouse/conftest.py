@@ -243,6 +243,18 @@ def lake(shared_home: Path) -> Iterator[LakeBuilder]:
     clear_warehouse(shared_home / "warehouse")
 
 
+@pytest.fixture(scope="session")
+def new_lake() -> Callable[[Settings], LakeBuilder]:
+    """Makes an empty lake in a home of its own."""
+    return LakeBuilder
+
+
+@pytest.fixture(scope="session")
+def usage() -> Callable[..., Row]:
+    """Makes a usage row, as `event` does, for the whole session."""
+    return usage_row
+
+
 @pytest.fixture
 def event() -> Callable[..., Row]:
     """Makes a usage row; see `usage_row`."""

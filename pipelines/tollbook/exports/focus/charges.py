@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from tollbook.exports.focus.columns import INTERNAL, json_text
 from tollbook.exports.focus.invoices import InvoiceLinks
-from tollbook.exports.focus.quantities import before_conversion, consumed, priced
+from tollbook.exports.focus.quantities import USED_BY_CALLS, before_conversion, consumed, priced
 from tollbook.exports.focus.services import OF_SKUS, PURCHASE, USAGE, service_of, sku_of
 from tollbook.exports.lines import Row
 
@@ -120,7 +120,7 @@ def cost_and_usage(
     """
     rows: list[Row] = []
     rejected: list[Row] = []
-    for charge in charges:
+    for charge in map(_listed, charges):
         unknown = [name for name in _KNOWN if charge[name] is None]
         if unknown:
             rejected.append(_rejected(charge, period, unknown))
@@ -133,6 +133,13 @@ def cost_and_usage(
 def issuer_of(charge: Row) -> str:
     """Return who invoices a charge."""
     return str(charge["billed_by"] or INTERNAL)
+
+
+def _listed(charge: Row) -> Row:
+    """Return a charge with a list cost: a fee has no list price, and FOCUS then has its contracted cost there."""
+    if charge["list_cost"] is None and charge["charge_kind"] != USED_BY_CALLS:
+        return charge | {"list_cost": charge["contracted_cost"]}
+    return charge
 
 
 def _rows(charge: Row, period: BilledPeriod, links: InvoiceLinks, commitments: frozenset[str]) -> Iterator[Row]:

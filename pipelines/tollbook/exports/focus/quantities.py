@@ -10,7 +10,8 @@ from tollbook.exports.lines import Row
 TOKENS: Final = "Tokens"
 REQUESTS: Final = "Requests"
 UNITS: Final = "Units"
-_USAGE: Final = "usage"
+USED_BY_CALLS: Final = "usage"
+"""Kind of the charges that calls bear by themselves."""
 _PRICED: Final = {TOKENS: ("1000000 Tokens", Decimal("0.000001")), REQUESTS: (REQUESTS, Decimal(1))}
 _PRICE_DIGITS: Final = Decimal("1e-18")
 _EXACT: Final = Context(prec=76, rounding=ROUND_HALF_EVEN)
@@ -22,7 +23,7 @@ def consumed(charge: Row) -> tuple[Decimal, str]:
     Only usage that calls made has tokens or requests: what is charged besides, such as the usage that a plan covers, is
     about the same tokens again.
     """
-    if charge["charge_kind"] != _USAGE:
+    if charge["charge_kind"] != USED_BY_CALLS:
         return Decimal(1), UNITS
     if charge["total_tokens"]:
         return Decimal(charge["total_tokens"]), TOKENS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tollbook.exports.focus.columns import json_text
-from tollbook.exports.focus.quantities import consumed
+from tollbook.exports.focus.quantities import USED_BY_CALLS, consumed
 from tollbook.exports.lines import Row
 
 USAGE: Final = "Usage"
@@ -34,7 +34,7 @@ def sku_of(charge: Row, category: str) -> Row:
     if category not in OF_SKUS:
         return dict.fromkeys(("SkuId", "SkuMeter", "SkuPriceDetails", "SkuPriceId"))
     price = charge["sku_price_id"]
-    if charge["charge_kind"] != "usage":
+    if charge["charge_kind"] != USED_BY_CALLS:
         of = charge["charge_component"] or charge["charge_kind"]
         sku = f"{charge['source_kind']}/{charge['source_id']}/{of}"
         return {"SkuId": sku, "SkuMeter": of, "SkuPriceDetails": None, "SkuPriceId": sku}

@@ -1,0 +1,98 @@
+"""Statements in every format: CSV and Parquet for programs, XLSX, HTML and PDF for people; many, side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing import get_context
+from typing import Any, Final
+
+from tollbook.contracts import contract
+from tollbook.exports.html import html_bytes
+from tollbook.exports.pdf import pdf_bytes
+from tollbook.exports.printed import Document, printed_tables
+from tollbook.exports.tables import csv_bytes, parquet_bytes
+from tollbook.exports.workbook import Sheet, workbook_bytes
+
+FORMATS: Final = ("csv", "parquet", "xlsx", "html", "pdf")
+_ALONE: Final = 3_000
+_BATCH: Final = 1_500
+_MOST_PROCESSES: Final = 4
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement, in no format yet.
+
+    Attributes:
+        path: Where it goes, below the folder of the export and without an ending.
+        record: Name of the contract that its rows have.
+        rows: Rows, shape (n_rows,).
+        sheet: What the workbook shows.
+        printed: Heading of each printed column by the name of its values, in order.
+        numbers: Names of the columns that are numbers.
+        notes: What stands beneath a printed statement.
+        made_at: When its data were made, UTC.
+    """
+
+    path: str
+    record: str
+    rows: Sequence[Row]
+    sheet: Sheet
+    printed: dict[str, str]
+    numbers: frozenset[str]
+    notes: tuple[str, ...]
+    made_at: datetime
+
+
+def rendered(statements: Sequence[Statement]) -> dict[str, bytes]:
+    """Return the files of statements by path, the same bytes however many processes make them.
+
+    Many rows are shared among processes: a workbook alone takes a tenth of a millisecond and more for each row.
+    """
+    processes = min(_MOST_PROCESSES, os.cpu_count() or 1)
+    if processes == 1 or sum(len(each.rows) for each in statements) < _ALONE:
+        return _rendered(statements)
+    files: dict[str, bytes] = {}
+    # Threads of DuckDB and Arrow are alive here, so processes begin anew rather than as copies of this one.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for part in pool.map(_rendered, _batches(statements)):
+            files |= part
+    return files
+
+
+def _batches(statements: Iterable[Statement]) -> list[list[Statement]]:
+    batches: list[list[Statement]] = [[]]
+    held = 0
+    for each in statements:
+        if held >= _BATCH:
+            batches.append([])
+            held = 0
+        batches[-1].append(each)
+        held += len(each.rows)
+    return batches
+
+
+def _rendered(statements: Iterable[Statement]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for each in statements:
+        shape = contract(each.record)
+        document = Document(
+            each.sheet.title,
+            each.sheet.subtitle,
+            printed_tables(each.rows, each.printed, each.numbers, each.sheet.currency),
+            each.notes,
+        )
+        contents = (
+            csv_bytes(shape, each.rows),
+            parquet_bytes(shape, each.rows),
+            workbook_bytes(each.sheet, each.rows, made_at=each.made_at),
+            html_bytes(document),
+            pdf_bytes(document),
+        )
+        files |= {f"{each.path}.{ending}": content for ending, content in zip(FORMATS, contents, strict=True)}
+    return files
