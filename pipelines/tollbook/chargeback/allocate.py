@@ -205,9 +205,13 @@ class Allocation:
         if origin.charge_component == UNLOGGED:
             rule = self.rules.on("usage", "unlogged", origin.first_day)
             return nobody("calls that no event told of") if rule is None else self._by_rule(rule, origin)
-        where = Where(providers=self.providers_of(origin.source_id))
-        found = self.methods.by_measure("usage of the provider", "contracted_cost", where, origin.billing_period_start)
-        return found or nobody(f"no usage of {origin.source_id} in the billing period")
+        providers, period = self.providers_of(origin.source_id), origin.billing_period_start
+        for models in ((origin.model,), ()) if origin.model is not None else ((),):
+            where = Where(providers=providers, models=models)
+            found = self.methods.by_measure("usage of the provider", "contracted_cost", where, period)
+            if found is not None:
+                return found
+        return nobody(f"no usage of {origin.source_id} in the billing period")
 
     def _of_fleet(self, origin: Origin, entry: DatedEntry) -> Split:
         period, where = origin.billing_period_start, served_by(entry.body)

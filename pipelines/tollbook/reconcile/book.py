@@ -14,7 +14,7 @@ import pyarrow as pa
 from tollbook.chargeback.origins import CREDIT, Origin, pico_of
 from tollbook.rating.periods.calendar import BillingCalendar
 from tollbook.reconcile.booking import RECONCILIATION, reconciliation_origins
-from tollbook.reconcile.invoiced import Key, OurPeriods, PeriodUnit, compare_invoices
+from tollbook.reconcile.invoiced import Key, OurSums, PeriodUnit, compare_invoices
 from tollbook.reconcile.residuals import DayUnit
 from tollbook.reconcile.table import reconciliation_table
 
@@ -23,13 +23,14 @@ PERIOD_SUMS_SCHEMA: Final = pa.schema(
         ("provider", pa.string()),
         ("billing_period_start", pa.date32()),
         ("month_start", pa.date32()),
+        ("model", pa.string()),
         ("calls", pa.int64()),
         ("unpriced_calls", pa.int64()),
         ("total_tokens", pa.int64()),
         ("contracted_cost", pa.decimal128(38, 12)),
     ]
 )
-"""Usage by provider, billing period and month of UTC."""
+"""Usage by provider, billing period, month of UTC and model."""
 _USAGE_OF: Final = "usage "
 
 
@@ -75,7 +76,7 @@ class Reconciliation:
         Args:
             origins: All other charges.
         """
-        names = ("obligation", "billing_period_start", "contracted_cost", "charge_category", "source_kind")
+        names = ("obligation", "billing_period_start", "model", "contracted_cost", "charge_category", "source_kind")
         told = ({name: getattr(origin, name) for name in names} for origin in origins)
         return list(reconciliation_origins(self.periods(told), self.calendar))
 
@@ -87,25 +88,24 @@ class Reconciliation:
         """
         return reconciliation_table(self.days, self.periods(origins), self.calendar)
 
-    def _ours(self, origins: Iterable[Mapping[str, Any]]) -> OurPeriods:
-        payable, credited = defaultdict[Key, int](int), defaultdict[Key, int](int)
-        calls, tokens, unpriced = (defaultdict[Key, int](int) for _ in range(3))
-        months, usage = defaultdict[Key, int](int), defaultdict[Key, int](int)
+    def _ours(self, origins: Iterable[Mapping[str, Any]]) -> Mapping[Key, OurSums]:
+        ours: defaultdict[Key, OurSums] = defaultdict(OurSums)
         for row in self.usage:
-            key, cost = (row["provider"], row["billing_period_start"]), _pico(row["contracted_cost"])
-            payable[key] += cost
-            usage[key] += cost
-            months[row["provider"], row["month_start"]] += cost
-            calls[key] += row["calls"]
-            tokens[key] += row["total_tokens"] or 0
-            unpriced[key] += row["unpriced_calls"]
+            cost = _pico(row["contracted_cost"])
+            mine = ours[row["provider"], row["billing_period_start"], row["model"]]
+            mine.payable += cost
+            mine.usage += cost
+            mine.calls += row["calls"]
+            mine.tokens += row["total_tokens"] or 0
+            mine.unpriced_calls += row["unpriced_calls"]
+            ours[row["provider"], row["month_start"], row["model"]].month += cost
         for origin in origins:
             if origin["source_kind"] != RECONCILIATION and origin["obligation"].startswith(_USAGE_OF):
-                key = (origin["obligation"].removeprefix(_USAGE_OF), origin["billing_period_start"])
-                payable[key] += _pico(origin["contracted_cost"])
-                if origin["charge_category"] == CREDIT:
-                    credited[key] += _pico(origin["contracted_cost"])
-        return OurPeriods(payable, credited, calls, tokens, unpriced, months, usage)
+                vendor, cost = origin["obligation"].removeprefix(_USAGE_OF), _pico(origin["contracted_cost"])
+                mine = ours[vendor, origin["billing_period_start"], origin["model"]]
+                mine.payable += cost
+                mine.credits += cost if origin["charge_category"] == CREDIT else 0
+        return ours
 
 
 def _pico(amount: Decimal | None) -> int:

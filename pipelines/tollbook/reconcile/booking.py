@@ -31,7 +31,7 @@ _WORDS: Final = {
 
 
 def reconciliation_origins(units: Iterable[PeriodUnit], calendar: BillingCalendar) -> Iterator[Origin]:
-    """Yield the residuals of final invoices as charges of the same obligation and period, one for each reason.
+    """Yield the residuals of final invoices as charges of the same obligation and period, by model and reason.
 
     With them what is payable for the usage of the period is what was invoiced, net of tax, exactly.
 
@@ -45,7 +45,7 @@ def reconciliation_origins(units: Iterable[PeriodUnit], calendar: BillingCalenda
             if unit.is_final and residual:
                 cost = decimal_of(residual)
                 yield Origin(
-                    charge_id=digest((RECONCILIATION, unit.vendor, unit.period.start, reason)),
+                    charge_id=digest((RECONCILIATION, unit.vendor, unit.period.start, unit.model, reason)),
                     billing_period_start=unit.period.start,
                     billing_period_end=unit.period.end,
                     charge_period_start=calendar.begins(unit.period.start),
@@ -61,6 +61,7 @@ def reconciliation_origins(units: Iterable[PeriodUnit], calendar: BillingCalenda
                     source_kind=RECONCILIATION,
                     source_id=unit.vendor,
                     provider=unit.vendor,
+                    model=unit.model,
                     billed_by=unit.vendor,
                     obligation=f"usage {unit.vendor}",
                     list_cost=cost,

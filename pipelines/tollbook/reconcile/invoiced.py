@@ -1,4 +1,4 @@
-"""Invoices against what is payable for usage, by vendor and billing period, with every residual named.
+"""Invoices against what is payable for usage, by vendor, billing period and model, with every residual named.
 
 What is payable is the usage at agreed prices and all charges of its obligation, such as a contract's credits. The
 residual of a period is named by the days of the vendor's report where there is one, then by the invoice itself:
@@ -18,8 +18,8 @@ its last day or later: an invoice for a purchase, or one within the month, is a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -44,13 +44,13 @@ _USAGE_OF: Final = "usage "
 _DAY: Final = timedelta(days=1)
 
 Row = Mapping[str, Any]
-# Obligation's vendor and first day of the billing period.
-Key = tuple[str, date]
+# Obligation's vendor, first day of the billing period, and model.
+Key = tuple[str, date, str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class OurPeriods:
-    """What events and charges say of billing periods, by vendor and first day.
+@dataclass(slots=True)
+class OurSums:
+    """What events and charges say of a billing period, a vendor and a model.
 
     Attributes:
         payable: What is payable. Unit: pico-USD.
@@ -58,17 +58,22 @@ class OurPeriods:
         calls: Calls.
         tokens: Tokens.
         unpriced_calls: Calls without a price.
-        months: Contracted cost of usage in the same month of UTC. Unit: pico-USD.
+        month: Contracted cost of usage in the same month of UTC. Unit: pico-USD.
         usage: Contracted cost of usage in the period. Unit: pico-USD.
     """
 
-    payable: Mapping[Key, int]
-    credits: Mapping[Key, int] = field(default_factory=dict)
-    calls: Mapping[Key, int] = field(default_factory=dict)
-    tokens: Mapping[Key, int] = field(default_factory=dict)
-    unpriced_calls: Mapping[Key, int] = field(default_factory=dict)
-    months: Mapping[Key, int] = field(default_factory=dict)
-    usage: Mapping[Key, int] = field(default_factory=dict)
+    payable: int = 0
+    credits: int = 0
+    calls: int = 0
+    tokens: int = 0
+    unpriced_calls: int = 0
+    month: int = 0
+    usage: int = 0
+
+    def add(self, other: OurSums) -> None:
+        """Add what is said of another model."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 @dataclass(slots=True)
@@ -78,6 +83,7 @@ class PeriodUnit:
     Attributes:
         vendor: Vendor of the obligation.
         period: Billing period.
+        model: Model that lines of the invoice are for; None for all that no line names.
         calls: Our calls.
         tokens: Our tokens.
         cost: What is payable, against what was invoiced. Unit: pico-USD.
@@ -87,6 +93,7 @@ class PeriodUnit:
 
     vendor: str
     period: BillingPeriod
+    model: str | None
     calls: int
     tokens: int
     cost: Measure
@@ -96,13 +103,15 @@ class PeriodUnit:
 
 def compare_invoices(
     lines: Iterable[Row],
-    ours: OurPeriods,
+    ours: Mapping[Key, OurSums],
     days: Sequence[DayUnit],
     calendar: BillingCalendar,
     today: date,
     same_vendor: Mapping[str, frozenset[str]],
 ) -> list[PeriodUnit]:
     """Return every billing period of a vendor whose usage an invoice is known for, with its residual named.
+
+    Models that lines of the invoice name are compared each by itself, where our usage or the report names them too.
 
     Args:
         lines: Lines of invoices, `INVOICE_LINES_SCHEMA`; those whose amount in USD is not known leave their period out.
@@ -112,18 +121,21 @@ def compare_invoices(
         today: Day of the billing calendar.
         same_vendor: Vendors of reports by vendor of an obligation.
     """
-    told: defaultdict[Key, list[Row]] = defaultdict(list)
+    told: defaultdict[tuple[str, date], list[Row]] = defaultdict(list)
     for line in lines:
         if line["obligation"].startswith(_USAGE_OF) and line["charge_category"] != TAX:
             told[line["obligation"].removeprefix(_USAGE_OF), line["billing_period_start"]].append(line)
-    by_period: defaultdict[Key, list[DayUnit]] = defaultdict(list)
+    by_period: defaultdict[tuple[str, date], list[DayUnit]] = defaultdict(list)
     for unit in days:
         by_period[unit.vendor, period_of(unit.day, calendar)].append(unit)
-    found = []
-    for (vendor, start), held in sorted(told.items()):
-        if all(line["billed_cost"] is not None for line in held):
+    sums: defaultdict[tuple[str, date], dict[str | None, OurSums]] = defaultdict(dict)
+    for (vendor, start, model), held in ours.items():
+        sums[vendor, start][model] = held
+    found: list[PeriodUnit] = []
+    for (vendor, start), members in sorted(told.items()):
+        if all(line["billed_cost"] is not None for line in members):
             mine = [each for name in sorted(same_vendor.get(vendor, ())) for each in by_period[name, start]]
-            found.append(_compared((vendor, start), held, ours, mine, today))
+            found += _compared(vendor, BillingPeriod.of(start), members, sums[vendor, start], mine, today)
     return found
 
 
@@ -132,45 +144,85 @@ def period_of(day: date, calendar: BillingCalendar) -> date:
     return calendar.period_at(datetime(day.year, day.month, day.day, tzinfo=UTC)).start
 
 
-def _compared(key: Key, lines: Sequence[Row], ours: OurPeriods, days: Sequence[DayUnit], today: date) -> PeriodUnit:
-    period = BillingPeriod.of(key[1])
-    invoiced = sum(_pico(line["billed_cost"]) for line in lines)
-    cost = Measure(ours.payable.get(key, 0), invoiced)
-    credited = sum(_pico(line["billed_cost"]) for line in lines if line["charge_category"] == CREDIT)
-    cost.name(CREDITS, credited - ours.credits.get(key, 0))
-    priced = [unit for unit in days if unit.cost.theirs is not None]
-    for reason in REASONS:
-        cost.name(reason, sum(unit.cost.parts.get(reason, 0) for unit in priced))
-    if not priced:
-        cost.name(UNLOGGED, take(cost.rest, _unlogged(days, ours, key)))
-    _name_calendar(cost, ours.months.get(key, 0) - ours.usage.get(key, 0))
-    if ours.unpriced_calls.get(key) and cost.rest > _HALF_A_CENT * len(lines):
-        cost.name(UNKNOWN_PRICE, cost.rest)
-    close_rest(cost, _HALF_A_CENT * len(lines))
+def _compared(
+    vendor: str,
+    period: BillingPeriod,
+    lines: Sequence[Row],
+    sums: Mapping[str | None, OurSums],
+    days: Sequence[DayUnit],
+    today: date,
+) -> Iterator[PeriodUnit]:
     last_day = period.end - _DAY
     is_final = today >= period.end and any(
         line["charge_category"] == USAGE and line["issued_on"] >= last_day for line in lines
     )
+    apart = _models_apart(lines, sums, days)
+    told = {line["model"] for line in lines} | set(sums) | {unit.model for unit in days}
+    groups: list[str | None] = [*sorted(apart), *([None] if told - apart else [])]
+    for model in groups:
+        mine = OurSums()
+        for name, each in sums.items():
+            if _group(name, apart) == model:
+                mine.add(each)
+        of_model = [line for line in lines if _group(line["model"], apart) == model]
+        of_days = [unit for unit in days if _group(unit.model, apart) == model]
+        yield _named(vendor, period, model, of_model, mine, of_days, is_final=is_final)
+
+
+def _group(model: str | None, apart: frozenset[str]) -> str | None:
+    return model if model in apart else None
+
+
+def _models_apart(lines: Sequence[Row], sums: Mapping[str | None, OurSums], days: Sequence[DayUnit]) -> frozenset[str]:
+    """Return the models that are compared each by itself; none where the vendor's report tells days as a whole."""
+    if any(unit.model is None and any(measure.parts for measure in unit.measures) for unit in days):
+        return frozenset()
+    named = {line["model"] for line in lines if line["model"] is not None}
+    return frozenset(named & (set(sums) | {unit.model for unit in days}))
+
+
+def _named(
+    vendor: str,
+    period: BillingPeriod,
+    model: str | None,
+    lines: Sequence[Row],
+    ours: OurSums,
+    days: Sequence[DayUnit],
+    *,
+    is_final: bool,
+) -> PeriodUnit:
+    cost = Measure(ours.payable, sum(_pico(line["billed_cost"]) for line in lines))
+    credited = sum(_pico(line["billed_cost"]) for line in lines if line["charge_category"] == CREDIT)
+    cost.name(CREDITS, credited - ours.credits)
+    priced = [unit for unit in days if unit.cost.theirs is not None]
+    for reason in REASONS:
+        cost.name(reason, sum(unit.cost.parts.get(reason, 0) for unit in priced))
+    if not priced:
+        cost.name(UNLOGGED, take(cost.rest, _unlogged(days, ours)))
+    _name_calendar(cost, ours.month - ours.usage)
+    if ours.unpriced_calls and cost.rest > _HALF_A_CENT * len(lines):
+        cost.name(UNKNOWN_PRICE, cost.rest)
+    close_rest(cost, _HALF_A_CENT * len(lines))
     return PeriodUnit(
-        vendor=key[0],
+        vendor=vendor,
         period=period,
-        calls=ours.calls.get(key, 0),
-        tokens=ours.tokens.get(key, 0),
+        model=model,
+        calls=ours.calls,
+        tokens=ours.tokens,
         cost=cost,
         vendor_cost=sum(unit.cost.theirs or 0 for unit in priced) if priced else None,
         is_final=is_final,
     )
 
 
-def _unlogged(days: Sequence[DayUnit], ours: OurPeriods, key: Key) -> int:
+def _unlogged(days: Sequence[DayUnit], ours: OurSums) -> int:
     """Return what unlogged tokens would cost at our average: of their day, model and project, else of the period."""
-    whole_cost, whole_tokens = ours.usage.get(key, 0), ours.tokens.get(key, 0)
     estimate = 0
     for unit in days:
         unlogged = unit.tokens.parts.get(UNLOGGED, 0)
         cost, tokens = unit.cost.ours, unit.tokens.ours - unit.unpriced_tokens
         if cost <= 0 or tokens <= 0:
-            cost, tokens = whole_cost, whole_tokens
+            cost, tokens = ours.usage, ours.tokens
         if unlogged > 0 and tokens > 0:
             estimate += -(-unlogged * cost // tokens)
     return estimate

@@ -88,6 +88,7 @@ def _period_rows(unit: PeriodUnit) -> Iterator[Row]:
             "comparison": INVOICE,
             "vendor": unit.vendor,
             "billing_period_start": unit.period.start,
+            "model": unit.model,
             "residual_kind": kind,
             "our_calls": unit.calls if is_matched else 0,
             "our_tokens": unit.tokens if is_matched else 0,

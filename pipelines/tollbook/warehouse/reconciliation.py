@@ -68,10 +68,10 @@ def _hours_of(usage_hours: Any, rows: pa.Table) -> pa.Table:
 
 def _period_sums(usage_hours: Any) -> pa.Table:
     summed = usage_hours.aggregate(
-        "provider, billing_period_start, cast(date_trunc('month', usage_date) as date) as month_start, "
+        "provider, billing_period_start, cast(date_trunc('month', usage_date) as date) as month_start, model, "
         "cast(sum(calls) as bigint) as calls, cast(sum(unpriced_calls) as bigint) as unpriced_calls, "
         "cast(sum(total_tokens) as bigint) as total_tokens, "
         "cast(sum(contracted_cost) as decimal(38, 12)) as contracted_cost",
-        "provider, billing_period_start, cast(date_trunc('month', usage_date) as date)",
+        "provider, billing_period_start, cast(date_trunc('month', usage_date) as date), model",
     )
     return summed.to_arrow_table().cast(PERIOD_SUMS_SCHEMA)
