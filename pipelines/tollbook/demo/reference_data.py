@@ -11,6 +11,7 @@ from typing import Any, Final
 import yaml
 
 from tollbook.simulate.organisation import RENUMBERED, Team
+from tollbook.simulate.prices import UNPRICED_MODELS
 
 _SINCE: Final = "2020-01-01"
 _KNOWN: Final = "2020-01-01T00:00:00Z"
@@ -19,35 +20,42 @@ _SEATS_LATER: Final = 46
 _SEAT_FEE: Final = Decimal("30.00")
 _ANNUAL_FEE: Final = "3650.00"
 _GATEWAY: Final = (("servers", "180.00"), ("on-call", "240.00"))
+_SERVERS_CORRECTED: Final = "212.00"
+_UNTIL_KNOWN: Final = timedelta(days=45)
 _STORE: Final = (("cluster", "95.00"),)
 _BUDGET: Final = "250.00"
 
 Entry = dict[str, Any]
 
 
-def reference_documents(teams: Sequence[Team], months: Sequence[datetime], end: datetime) -> dict[str, str]:
+def reference_documents(
+    teams: Sequence[Team], months: Sequence[datetime], end: datetime, *, corrected: bool = False
+) -> dict[str, str]:
     """Return reference files by kind, YAML under `schemas/documents/<kind>.schema.json`, in an order to load them in.
 
     In the last month a team's cost centre changes, and in the middle of the second one seats are bought. Seats of the
-    months before the last are invoiced, so the last is accrued.
+    months before the last are invoiced, so the last is accrued. One provider's prices are agreed by contract.
 
     Args:
         teams: The teams that take part.
         months: First moment of each month, in order, in UTC.
         end: End of the last month, exclusive.
+        corrected: Whether it is known by now that the gateway's servers cost more than was told first.
     """
     first, beyond = months[0].date(), end.date()
     made = {
         "hierarchy": list(_hierarchy(teams, months[-1].date())),
         "budgets": list(_budgets(teams, first, beyond)),
-        "shared_platforms": list(_platforms(first, beyond)),
+        "shared_platforms": list(_platforms(first, beyond, corrected=corrected)),
         "subscriptions": list(_subscriptions(teams, months, beyond)),
         "allocation_rules": list(_rules(first)),
         "legal_entities": list(_entities(teams)),
         "gl_accounts": list(_accounts()),
         "vendor_invoices": list(_invoices(months)),
+        "price_estimates": list(_estimates(first)),
     }
-    return {
+    contract = _contract(first, beyond)
+    return {"contract": "# Shape: schemas/documents/contract.schema.json\n" + contract} | {
         kind: f"# Shape: schemas/documents/{kind}.schema.json\n"
         + yaml.safe_dump({kind: 1, "entries": entries}, sort_keys=False)
         for kind, entries in made.items()
@@ -58,7 +66,7 @@ def reference_documents(teams: Sequence[Team], months: Sequence[datetime], end: 
 def _entry(entry_id: str, valid_from: date | str | None, valid_to: date | None = None, /, **told: Any) -> Entry:
     dates = {"valid_from": valid_from, "valid_to": valid_to}
     common = {"known_from": _KNOWN, "author": "finance@example.com", "reason": "Simulated"}
-    return {"entry_id": entry_id, **told, **{key: str(day) for key, day in dates.items() if day is not None}, **common}
+    return common | {"entry_id": entry_id, **told, **{key: str(day) for key, day in dates.items() if day is not None}}
 
 
 def _hierarchy(teams: Sequence[Team], renumbered_on: date) -> Iterator[Entry]:
@@ -83,11 +91,45 @@ def _budgets(teams: Sequence[Team], first: date, beyond: date) -> Iterator[Entry
         yield _entry(f"budget-{team.name}", first, beyond, **told, per="billing_period")
 
 
-def _platforms(first: date, beyond: date) -> Iterator[Entry]:
+def _contract(first: date, beyond: date) -> str:
+    """Return a contract with a discount on everything and a credit that was bought below its worth."""
+    terms: list[Entry] = [
+        {"term_id": "everything", "discount": {"percent": "5"}},
+        {
+            "term_id": "credit",
+            "prepaid_credit": {
+                "amount": "300.00",
+                "price": "285.00",
+                "purchased_on": str(first),
+                "expires_on": str(beyond),
+            },
+        },
+    ]
+    told: Entry = {
+        "contract": 1,
+        "contract_id": "anthropic-agreement",
+        "provider": "anthropic",
+        "currency": "USD",
+        "valid_from": str(first),
+        "valid_to": str(beyond),
+        "known_from": _KNOWN,
+        "author": "procurement@example.com",
+        "reason": "Simulated",
+        "terms": terms,
+    }
+    return yaml.safe_dump(told, sort_keys=False)
+
+
+def _platforms(first: date, beyond: date, *, corrected: bool) -> Iterator[Entry]:
     for name, vendor, costs in (("gateway", None, _GATEWAY), ("vector-store", "example-db", _STORE)):
         told: Entry = {"platform_id": name, "currency": "USD"}
         told |= {} if vendor is None else {"vendor": vendor}
         yield _entry(name, first, beyond, **told, costs=[{"component": c, "amount": amount} for c, amount in costs])
+        if corrected and name == "gateway":
+            costs = ((costs[0][0], _SERVERS_CORRECTED), *costs[1:])
+            told |= {"supersedes": [name], "known_from": f"{first + _UNTIL_KNOWN}T00:00:00Z"}
+            told |= {"costs": [{"component": c, "amount": amount} for c, amount in costs]}
+            yield _entry("gateway-corrected", first, beyond, **told)
 
 
 def _subscriptions(teams: Sequence[Team], months: Sequence[datetime], beyond: date) -> Iterator[Entry]:
@@ -125,6 +167,12 @@ def _accounts() -> Iterator[Entry]:
     yield _entry("every-charge", _SINCE, match={}, accounts={"expense": "6420", **common})
     match = {"charge_kind": "subscription_seats"}
     yield _entry("seats", _SINCE, match=match, accounts={"expense": "6430", **common})
+
+
+def _estimates(first: date) -> Iterator[Entry]:
+    provider, model = UNPRICED_MODELS[0]
+    told = {"provider": provider, "model": model, "usd_per_million_tokens": "3.00"}
+    yield _entry("unpriced-model", first, **told, approved_by="controller@example.com")
 
 
 def _invoices(months: Sequence[datetime]) -> Iterator[Entry]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def run_demo(settings: Settings, *, events: int, seed: int, steps: Steps) -> Dem
         run.sent()
         run.metered()
         run.built()
+        run.closed(events, seed)
         comparison = run.compared(truth)
         return DemoOutcome(files, run.page(), comparison)
 
@@ -110,8 +112,8 @@ class _Demo:
 
     def owners(self, events: int, seed: int) -> None:
         """Use the organisation's owner rules, and what else it tells of itself."""
+        from tollbook.demo.month_end import MonthEnd
         from tollbook.demo.reference_data import reference_documents
-        from tollbook.reference.kinds import load_file
         from tollbook.reference.owners import load_owners
         from tollbook.simulate.organisation import TEAMS
         from tollbook.simulate.simulation import Plan
@@ -119,12 +121,10 @@ class _Demo:
         plan = Plan(events=events, seed=seed)
         with self._step("owners") as step:
             owners = load_owners(self._files.owners, self._settings.owners)
-            documents = reference_documents(TEAMS[: plan.team_count], plan.month_starts, plan.end)
-            self._files.reference.mkdir(parents=True, exist_ok=True)
-            for kind, text in documents.items():
-                path = self._files.reference / f"{kind}.yml"
-                path.write_text(text, encoding="utf-8")
-                step.now(load_file(path, self._settings).holds)
+            corrected = MonthEnd(self._settings, plan.month_starts[0].date()).is_closed
+            teams = TEAMS[: plan.team_count]
+            documents = reference_documents(teams, plan.month_starts, plan.end, corrected=corrected)
+            self._load(documents, step)
             step.result = (
                 f"{len(owners.rules)} dated rules say who owns which usage; {len(documents)} files tell of platforms, "
                 "seats and what else is shared"
@@ -169,6 +169,41 @@ class _Demo:
 
             result = build(self._settings, tell=step.now)
             step.result = f"{result.event_dates} days made, {result.hand_overs:,} amounts handed over, all equal"
+
+    def closed(self, events: int, seed: int) -> None:
+        """Close the first month, let its invoices come and a cost turn out higher, and make the corrections of it."""
+        from tollbook.demo.month_end import MonthEnd
+        from tollbook.demo.reference_data import reference_documents
+        from tollbook.simulate.organisation import TEAMS
+        from tollbook.simulate.simulation import Plan
+        from tollbook.warehouse.build import build
+
+        plan = Plan(events=events, seed=seed)
+        month = MonthEnd(self._settings, plan.month_starts[0].date())
+        with self._step("close") as step:
+            if not month.is_closed and not month.can_close:
+                step.result = f"{month.period} is not over"
+                return
+            step.now(f"closing {month.period}")
+            entry = month.close()
+            invoices = month.invoice_usage(self._files.reference / "usage_invoices.yml")
+            teams = TEAMS[: plan.team_count]
+            self._load(reference_documents(teams, plan.month_starts, plan.end, corrected=True), step)
+            build(self._settings, tell=step.now)
+            step.result = (
+                f"{month.period} closed by two people at {Decimal(entry.totals.effective_cost):,.2f} USD; then "
+                f"{invoices} invoices and a higher cost came, which are corrections in the next month"
+            )
+
+    def _load(self, documents: Mapping[str, str], step: Any) -> None:
+        """Write reference files beside the demo's others and put them into use."""
+        from tollbook.reference.kinds import load_file
+
+        self._files.reference.mkdir(parents=True, exist_ok=True)
+        for kind, text in documents.items():
+            path = self._files.reference / f"{kind}.yml"
+            path.write_text(text, encoding="utf-8")
+            step.now(load_file(path, self._settings).holds)
 
     def compared(self, truth: dict[str, Any]) -> Comparison:
         """Compare the published book with the truth."""

@@ -24,7 +24,7 @@ from tollbook.settings import BOOTSTRAP_VARIABLE, Settings
 from tollbook.warehouse.query import ask
 
 EVENTS = 400
-STEPS = ["broker", "simulate", "owners", "send", "meter", "warehouse", "check", "page", "broker", "in all"]
+STEPS = ["broker", "simulate", "owners", "send", "meter", "warehouse", "close", "check", "page", "broker", "in all"]
 NOWHERE = "nowhere.invalid:9"
 """A Kafka of someone else, which the demo must not ask."""
 
@@ -107,9 +107,30 @@ def test_what_is_published_is_what_was_simulated(home: Path, first: subprocess.C
     last = {each.name: each.amounts for each in facts.hand_overs}["usage_charges_to_chargeback_by_workflow"]
     assert int(last["records"][0]) == EVENTS
     assert last["list_cost"][1] == cost
-    # Without contracts there are no charges to hand over.
-    assert {each.name for each in facts.hand_overs} == set(wording.HAND_OVERS) - {"charge_log_to_charges"}
+    assert {each.name for each in facts.hand_overs} == set(wording.HAND_OVERS)
     assert "amounts equal the simulator's truth" in first.stderr
+
+
+def test_the_first_month_is_closed_and_what_came_later_is_a_correction(
+    home: Path, first: subprocess.CompletedProcess[str]
+) -> None:
+    """The gateway's servers cost 212 a month and not 180: 32 more, which the next month bears."""
+    assert first.returncode == 0, first.stderr
+    state, closed_at = published(
+        home, "select period_state, closed_at from finance.dim_billing_periods order by billing_period_start limit 1"
+    )
+    assert state == "closed"
+    assert closed_at is not None
+    (more,) = published(
+        home,
+        "select sum(effective_cost) from finance.fct_charges where charge_class = 'Correction' "
+        "and charge_kind = 'platform_cost' and billing_period_start = date '2026-09-01'",
+    )
+    assert more == 32
+    (invoiced,) = published(
+        home, "select count(distinct vendor) from finance.fct_invoice_lines where obligation like 'usage %'"
+    )
+    assert invoiced > 1
 
 
 def test_the_demo_run_again_comes_to_the_same_totals(home: Path, first: subprocess.CompletedProcess[str]) -> None:

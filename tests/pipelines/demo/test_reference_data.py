@@ -19,8 +19,9 @@ from tollbook.simulate.simulation import Plan
 def in_use(home: Path, plan: Plan) -> ReferenceBook:
     """Put the files of a plan's organisation into use and return what they say together."""
     settings = Settings(home=home)
-    documents = reference_documents(TEAMS[: plan.team_count], plan.month_starts, plan.end)
-    for _ in range(2):  # a demo is run again in its home
+    teams = TEAMS[: plan.team_count]
+    for corrected in (False, True, True):  # a demo is run again in its home
+        documents = reference_documents(teams, plan.month_starts, plan.end, corrected=corrected)
         for kind, text in documents.items():
             path = home / f"{kind}.yml"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,5 +53,7 @@ def test_what_the_three_months_of_the_demo_hold(tmp_path: Path) -> None:
         ("CC-1100", "2020-01-01"),
         ("CC-1150", "2026-10-01"),
     ]
+    gateway = [entry for entry in book.known("shared_platforms") if entry.body["platform_id"] == "gateway"]
+    assert [entry.body["costs"][0]["amount"] for entry in gateway] == ["212.00"]
     net = [Decimal(entry.body["lines"][0]["amount"]) for entry in book.known("vendor_invoices")]
     assert net == [Decimal(1200), Decimal(1290)]

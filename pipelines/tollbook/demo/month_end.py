@@ -1,0 +1,112 @@
+"""The demo's month end: its first month is closed by two people, and what comes after that is a correction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from tollbook.closing.close import CloseRequest, approve_close, propose_close, soft_close
+from tollbook.closing.closes import CloseEntry, first_day, period_name, read_closes
+from tollbook.rating.periods.calendar import BillingPeriod
+from tollbook.reference.dated.kinds import INVOICES
+from tollbook.reference.dated.use import read_reference
+from tollbook.reference.kinds import load_file
+from tollbook.settings import Settings
+from tollbook.warehouse.query import ask
+
+ANALYST, CONTROLLER = "analyst@example.com", "controller@example.com"
+_CENT: Final = Decimal("0.01")
+_USAGE: Final = "usage "
+_USAGE_INVOICE: Final = "usage-"
+
+
+@dataclass(frozen=True, slots=True)
+class MonthEnd:
+    """The first month of a demo.
+
+    Attributes:
+        settings: The demo's home.
+        start: First day of the month.
+    """
+
+    settings: Settings
+    start: date
+
+    @property
+    def period(self) -> str:
+        """The billing period, `YYYY-MM`."""
+        return period_name(self.start)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether an earlier run closed it."""
+        return read_closes(self.settings.lake).of(self.period).close is not None
+
+    @property
+    def can_close(self) -> bool:
+        """Whether it is a calendar month that is over."""
+        return self.start.day == 1 and datetime.now(UTC).date() > BillingPeriod.of(self.start).end
+
+    def close(self) -> CloseEntry:
+        """Close it softly, by a proposal and by the approval of another, unless it is closed; return the close."""
+        held = read_closes(self.settings.lake).of(self.period).close
+        if held is not None:
+            return held
+        steps = ((soft_close, ANALYST), (propose_close, ANALYST), (approve_close, CONTROLLER))
+        for step, author in steps:
+            entry = step(self.settings, CloseRequest(self.period, author, "Month end of the demo"))
+        return entry
+
+    def invoice_usage(self, path: Path) -> int:
+        """Let vendors invoice what was payable for the usage of the month; return how many invoices there are.
+
+        Invoices of an earlier run stay as they are.
+
+        Args:
+            path: Where the reference file is written before it is loaded.
+        """
+        held = read_reference(self.settings.reference).known(INVOICES)
+        entries = [entry.body for entry in held if entry.entry_id.startswith(_USAGE_INVOICE)]
+        if not entries:
+            entries = list(self._invoices())
+            document = {"vendor_invoices": 1, "name": "usage", "entries": entries}
+            path.write_text(
+                "# Shape: schemas/documents/vendor_invoices.schema.json\n" + yaml.safe_dump(document, sort_keys=False),
+                encoding="utf-8",
+            )
+            load_file(path, self.settings)
+        return len(entries)
+
+    def _invoices(self) -> Iterator[dict[str, Any]]:
+        payable = ask(
+            self.settings,
+            "select obligation, contracted_cost from finance.fct_accruals "
+            f"where billing_period_start = date '{first_day(self.period)}' and obligation like '{_USAGE}%' "
+            "and billing_currency = 'USD' and billed_cost = 0 order by obligation",
+        ).rows
+        end = BillingPeriod.of(self.start).end
+        for obligation, cost in payable:
+            amount = cost.quantize(_CENT)
+            if amount <= 0:
+                continue
+            vendor = obligation.removeprefix(_USAGE)
+            line = {"line_id": "usage", "description": "API usage", "category": "Usage", "amount": f"{amount:f}"}
+            yield {
+                "entry_id": f"{_USAGE_INVOICE}{vendor}-{self.period}",
+                "invoice_id": f"{vendor.upper()}-{self.period}",
+                "vendor": vendor,
+                "currency": "USD",
+                "issued_on": str(end + timedelta(days=3)),
+                "billing_period": self.period,
+                "total": f"{amount:f}",
+                "lines": [line],
+                "known_from": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                "author": "finance@example.com",
+                "reason": "Simulated",
+            }
