@@ -31,6 +31,7 @@ from tollbook.errors import ApprovalError, CloseRefusedError, NothingPublishedEr
 from tollbook.lake.log import log_lock
 from tollbook.rating.book import PriceBook
 from tollbook.rating.periods.charges import newest_charges
+from tollbook.reconcile.findings import unreconciled
 from tollbook.reference.billing_calendar import billing_calendar
 from tollbook.reference.dated.recorded import newest_reference
 from tollbook.settings import Settings
@@ -77,7 +78,7 @@ def propose_close(settings: Settings, request: CloseRequest, *, clock: Clock = l
         NothingPublishedError: There is no published file yet.
     """
     with _closing(settings, request, clock) as at:
-        _refuse(request, "", against_hard_close(at.facts))
+        _refuse(request, "", _against(settings, at.facts))
         return at.append(PROPOSAL)
 
 
@@ -98,7 +99,7 @@ def approve_close(settings: Settings, request: CloseRequest, *, clock: Clock = l
             raise ApprovalError(f"expected a proposed close of {request.period}, found none: propose it first")
         what = f"the close of {request.period}"
         closing_policy(settings).refuse_approver(request.author, asked_by=proposal.author, what=what)
-        _refuse(request, "", against_hard_close(at.facts))
+        _refuse(request, "", _against(settings, at.facts))
         refuse_changed(settings.lake, proposal.files)
         if at.frozen.digest != proposal.digest:
             raise CloseRefusedError(
@@ -177,6 +178,14 @@ def _closing(settings: Settings, request: CloseRequest, clock: Clock) -> Iterato
                 now=now,
             )
             yield _Closing(settings, request, facts, frozen, stamp)
+
+
+def _against(settings: Settings, facts: PeriodFacts) -> Iterator[str]:
+    """Yield in words what stands against a hard close."""
+    yield from against_hard_close(facts)
+    tolerance = closing_policy(settings).tolerance
+    for residual in unreconciled(facts.published, facts.start, tolerance=tolerance):
+        yield residual.message
 
 
 def _refuse_closed(closes: Closes, request: CloseRequest) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tollbook.errors import ApprovalError
+from tollbook.reconcile.findings import DEFAULT_TOLERANCE, Tolerance
 from tollbook.reference.documents import read_document
 from tollbook.settings import Settings
 
@@ -19,13 +20,11 @@ class ClosingPolicy:
 
     Attributes:
         approvers: Who may approve; empty for anybody but who asked.
-        amount: Largest tolerated residual of a vendor. Unit: USD.
-        percent: Largest tolerated residual of a vendor, of what it billed. Unit: Percent.
+        tolerance: Residuals of reconciliation that do not stand against a close.
     """
 
     approvers: tuple[str, ...] = ()
-    amount: Decimal = Decimal(0)
-    percent: Decimal = Decimal(0)
+    tolerance: Tolerance = DEFAULT_TOLERANCE
 
     def refuse_approver(self, author: str, *, asked_by: str | None, what: str) -> None:
         """Refuse one who may not approve.
@@ -64,9 +63,6 @@ def read_closing_policy(path: Path) -> ClosingPolicy:
         ReferenceDataError: It breaks its schema.
     """
     content: Mapping[str, Any] = read_document(path, "closing_policy").content
-    tolerance = content.get("tolerance", {"amount": "0", "percent": "0"})
-    return ClosingPolicy(
-        approvers=tuple(content.get("approvers", ())),
-        amount=Decimal(tolerance["amount"]),
-        percent=Decimal(tolerance["percent"]),
-    )
+    told = content.get("tolerance")
+    tolerance = DEFAULT_TOLERANCE if told is None else Tolerance(Decimal(told["amount"]), Decimal(told["percent"]))
+    return ClosingPolicy(tuple(content.get("approvers", ())), tolerance)

@@ -235,8 +235,9 @@ def _check_billing_calendar(path: Path) -> ReferenceFile:
 
 def _check_closing_policy(path: Path) -> ReferenceFile:
     policy = read_closing_policy(path)
-    facts = {"approvers": len(policy.approvers), "amount": f"{policy.amount:f}", "percent": f"{policy.percent:f}"}
-    holds = f"closing policy, {_counted(len(policy.approvers), 'approver')}, tolerates {policy.amount:f} USD"
+    amount, percent = f"{policy.tolerance.usd:f}", f"{policy.tolerance.percent:f}"
+    facts = {"approvers": len(policy.approvers), "amount": amount, "percent": percent}
+    holds = f"closing policy, {_counted(len(policy.approvers), 'approver')}, tolerates {amount} USD or {percent} %"
     return ReferenceFile(path, CLOSING_POLICY, holds, facts)
 
 
