@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,27 +88,35 @@ class MonthEnd:
     def _invoices(self) -> Iterator[dict[str, Any]]:
         payable = ask(
             self.settings,
-            "select obligation, contracted_cost from finance.fct_accruals "
+            "select obligation, charge_category, sum(contracted_cost) from finance.fct_charges "
             f"where billing_period_start = date '{first_day(self.period)}' and obligation like '{_USAGE}%' "
-            "and billing_currency = 'USD' and billed_cost = 0 order by obligation",
+            "group by all order by all",
         ).rows
         end = BillingPeriod.of(self.start).end
-        for obligation, cost in payable:
-            amount = cost.quantize(_CENT)
-            if amount <= 0:
-                continue
+        for obligation, categories in groupby(payable, itemgetter(0)):
             vendor = obligation.removeprefix(_USAGE)
-            line = {"line_id": "usage", "description": "API usage", "category": "Usage", "amount": f"{amount:f}"}
-            yield {
-                "entry_id": f"{_USAGE_INVOICE}{vendor}-{self.period}",
-                "invoice_id": f"{vendor.upper()}-{self.period}",
-                "vendor": vendor,
-                "currency": "USD",
-                "issued_on": str(end + timedelta(days=3)),
-                "billing_period": self.period,
-                "total": f"{amount:f}",
-                "lines": [line],
-                "known_from": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-                "author": "finance@example.com",
-                "reason": "Simulated",
-            }
+            amounts = {category: cost.quantize(_CENT) for _, category, cost in categories if cost is not None}
+            lines = [
+                {
+                    "line_id": category.lower(),
+                    "description": f"{category}, {self.period}",
+                    "category": category,
+                    "amount": f"{amount:f}",
+                }
+                for category, amount in amounts.items()
+                if amount
+            ]
+            if lines:
+                yield {
+                    "entry_id": f"{_USAGE_INVOICE}{vendor}-{self.period}",
+                    "invoice_id": f"{vendor.upper()}-{self.period}",
+                    "vendor": vendor,
+                    "currency": "USD",
+                    "issued_on": str(end + timedelta(days=3)),
+                    "billing_period": self.period,
+                    "total": f"{sum(amounts.values()):f}",
+                    "lines": lines,
+                    "known_from": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                    "author": "finance@example.com",
+                    "reason": "Simulated",
+                }
