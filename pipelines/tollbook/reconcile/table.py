@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from tollbook.chargeback.origins import decimal_of
+from tollbook.chargeback.origins import decimal_of, digest
 from tollbook.rating.periods.calendar import BillingCalendar
 from tollbook.reconcile.invoiced import PeriodUnit, period_of
 from tollbook.reconcile.residuals import REASONS, DayUnit, Measure
@@ -20,6 +20,7 @@ VENDOR_REPORT, INVOICE, MATCHED = "vendor_report", "invoice", "matched"
 _MONEY: Final = pa.decimal128(38, 12)
 RECONCILIATION_SCHEMA: Final = pa.schema(
     [
+        ("reconciliation_id", pa.string()),
         ("comparison", pa.string()),
         ("vendor", pa.string()),
         ("billing_period_start", pa.date32()),
@@ -43,6 +44,9 @@ RECONCILIATION_SCHEMA: Final = pa.schema(
 )
 """Reconciliation. Costs in USD; null where a side does not tell."""
 
+_IDENTITY: Final = (
+    *("comparison", "vendor", "billing_period_start", "usage_date", "model", "project_id", "residual_kind"),
+)
 Row = dict[str, Any]
 
 
@@ -56,7 +60,8 @@ def reconciliation_table(days: Iterable[DayUnit], periods: Iterable[PeriodUnit],
     """
     rows = [row for unit in days for row in _day_rows(unit, calendar)]
     rows += [row for unit in periods for row in _period_rows(unit)]
-    return pa.Table.from_pylist(rows, schema=RECONCILIATION_SCHEMA)
+    named = [{"reconciliation_id": digest(row.get(name) for name in _IDENTITY), **row} for row in rows]
+    return pa.Table.from_pylist(named, schema=RECONCILIATION_SCHEMA)
 
 
 def _day_rows(unit: DayUnit, calendar: BillingCalendar) -> Iterator[Row]:

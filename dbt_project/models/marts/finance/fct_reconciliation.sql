@@ -7,6 +7,7 @@ with reconciliation as (
 )
 
 select
+    reconciliation_id,
     comparison,
     vendor,
     billing_period_start,
