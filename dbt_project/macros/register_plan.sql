@@ -22,7 +22,7 @@
         {% for role in ('usage', 'usage_elsewhere', 'ratings') %}
             {% do run_query(run_query(view_of_files(role)).columns[0][0]) %}
         {% endfor %}
-        {% for role in ('closed_charges', 'closed_charge_origins', 'closed_invoice_lines') %}
+        {% for role in ('closed_charges', 'closed_charge_origins', 'closed_invoice_lines', 'closed_lineage') %}
             {% do run_query(run_query(view_of_closed_files(role)).columns[0][0]) %}
         {% endfor %}
 

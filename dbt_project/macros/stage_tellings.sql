@@ -51,6 +51,7 @@ renamed as (
         owner_team,
         owner_cost_center,
         owner_business_unit,
+        owner_rule,
         billing_account_id,
         subscription_id,
         project_id,

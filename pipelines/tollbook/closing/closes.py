@@ -30,7 +30,7 @@ class FrozenFile(msgspec.Struct, frozen=True, kw_only=True):
     """One frozen file.
 
     Attributes:
-        role: What it holds: `charges`, `charge_origins`, `invoice_lines`, `balances` or `statement_lines`.
+        role: What it holds: `charges`, `charge_origins`, `invoice_lines`, `lineage`, `accruals` or `statement_lines`.
         path: Path below the lake's folder, with `/`.
         rows: Rows in it.
         bytes: Size. Unit: Bytes.
@@ -93,7 +93,6 @@ class CloseEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         files: What was frozen.
         proposal: Entry that a close approves; None for other steps.
         proposed_by: Who proposed it.
-        waived: Findings that a policy tolerates, in words.
     """
 
     number: int
@@ -117,7 +116,6 @@ class CloseEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: list[FrozenFile]
     proposal: int | None = None
     proposed_by: str | None = None
-    waived: list[str] = []
 
     @property
     def start(self) -> date:

@@ -12,7 +12,7 @@ from typing import Final
 import duckdb
 
 from tollbook.closing.closes import FrozenTotals
-from tollbook.closing.frozen import CHARGE_ORIGINS, CHARGES, INVOICE_LINES, digest_of, sha256_of
+from tollbook.closing.frozen import CHARGE_ORIGINS, CHARGES, INVOICE_LINES, LINEAGE, digest_of, sha256_of
 from tollbook.contracts import contract
 from tollbook.exports.lines import read_period
 from tollbook.exports.tables import csv_bytes
@@ -24,6 +24,7 @@ _TABLES: Final[Mapping[str, tuple[str, str, str]]] = {
     CHARGES: ("finance.fct_charges", "billing_period_start", "charge_id, pricing_currency"),
     CHARGE_ORIGINS: ("finance.fct_charge_origins", "billing_period_start", "charge_id"),
     INVOICE_LINES: ("finance.fct_invoice_lines", "booked_period_start", "vendor, invoice_id, line_id"),
+    LINEAGE: ("audit.fct_lineage", "billing_period_start", "charge_id, pricing_currency, lineage_number"),
     ACCRUALS: ("finance.fct_accruals", "billing_period_start", "obligation, billing_currency"),
 }
 """Role to table, the column of its period, and an order that leaves nothing open."""

@@ -12,8 +12,8 @@ from tollbook.errors import CorruptManifestError
 from tollbook.lake.log import sync_folder, write_synced
 from tollbook.lake.remote import publish_files
 
-CHARGES, CHARGE_ORIGINS, INVOICE_LINES = "charges", "charge_origins", "invoice_lines"
-SETTLED: Final = (CHARGES, CHARGE_ORIGINS, INVOICE_LINES)
+CHARGES, CHARGE_ORIGINS, INVOICE_LINES, LINEAGE = "charges", "charge_origins", "invoice_lines", "lineage"
+SETTLED: Final = (CHARGES, CHARGE_ORIGINS, INVOICE_LINES, LINEAGE)
 """Roles of the files that the warehouse reads back."""
 
 

@@ -21,10 +21,7 @@ billing_periods as (
 usage_charges as (
 
     select
-        left(sha256(cast(json_array(
-            'usage', billing_period_start, business_unit, cost_center, team, workflow, provider, model, service_tier,
-            inference_path, billing_account_id, subscription_id, contract_id, sku_price_id, cost_basis, billing_currency
-        ) as varchar)), 32) as charge_id,
+        {{ usage_charge_id() }} as charge_id,
         billing_period_start,
         'Usage' as charge_category,
         'Usage-Based' as charge_frequency,

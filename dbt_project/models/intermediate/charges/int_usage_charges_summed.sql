@@ -30,45 +30,7 @@ plan_scope as (
 
 ),
 
--- What a rule of owners says stands; the hierarchy fills what it leaves open.
-usage_days_placed as (
-
-    select
-        usage_days.*,
-        case
-            when usage_days.cost_center = 'unallocated' then coalesce(places.parent_name, 'unallocated')
-            else usage_days.cost_center
-        end as placed_cost_center
-
-    from usage_days
-
-    left join places
-        on places.unit = 'team'
-            and usage_days.team = places.unit_name
-            and usage_days.billing_date >= places.valid_from
-            and usage_days.billing_date < places.valid_to
-
-),
-
-usage_days_in_units as (
-
-    select
-        usage_days_placed.* exclude (cost_center, business_unit),
-        usage_days_placed.placed_cost_center as cost_center,
-        case
-            when usage_days_placed.business_unit = 'unallocated' then coalesce(places.parent_name, 'unallocated')
-            else usage_days_placed.business_unit
-        end as business_unit
-
-    from usage_days_placed
-
-    left join places
-        on places.unit = 'cost_center'
-            and usage_days_placed.placed_cost_center = places.unit_name
-            and usage_days_placed.billing_date >= places.valid_from
-            and usage_days_placed.billing_date < places.valid_to
-
-)
+{{ placed('usage_days', 'usage_days_placed', 'usage_days_in_units') }}
 
 select
     usage_days_in_units.billing_period_start,

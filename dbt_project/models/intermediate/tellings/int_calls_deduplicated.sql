@@ -60,6 +60,14 @@ standing_dated as (
 measured as (
 
     select
+        file_path,
+        topic,
+        kafka_partition,
+        kafka_offset,
+        record_item,
+        row_commit_number,
+        source,
+        event_id,
         event_date as usage_date,
         billing_date,
         billing_period_start,
@@ -67,6 +75,7 @@ measured as (
         coalesce(owner_team, 'unallocated') as team,
         coalesce(owner_cost_center, 'unallocated') as cost_center,
         coalesce(owner_business_unit, 'unallocated') as business_unit,
+        owner_rule,
         coalesce(workflow, 'unknown') as workflow,
         task_id,
         coalesce(agent, 'unknown') as agent,
@@ -105,7 +114,8 @@ measured as (
         contracted_cost,
         contract_id,
         sku_price_id,
-        catalogue_version
+        catalogue_version,
+        rating_sequence
 
     from standing_dated
 

@@ -10,6 +10,7 @@ select
     soft_closed_at,
     close_number,
     closed_at,
+    lake_commit,
     told_charges,
     told_calls,
     told_contracted_cost,
