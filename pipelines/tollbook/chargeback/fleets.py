@@ -193,5 +193,7 @@ def _take_off(
                 effective=amount,
                 listed=Fraction(0),
                 provider=provider,
+                # Not billed by itself: neither is the usage that it takes off, so nothing of either stays accrued.
+                billed_by=provider,
                 obligation=f"usage {provider}",
             )

@@ -49,6 +49,8 @@ def test_cost_goes_by_measured_use_and_idle_stands_alone(charge: Charge, told: T
     assert done.borne(charge_kind="fleet_idle") == {"unallocated": Decimal(90)}
     assert done.borne(charge_component="power") == {"a": Decimal(5), "b": Decimal(10), "unallocated": Decimal(45)}
     assert done.borne(charge_kind="fleet_internal_rate") == {"a": Decimal(-1), "b": Decimal(-1)}
+    # Neither the usage nor what takes it off is invoiced or billed by the house itself: nothing of it stays accrued.
+    assert {row["billed_by"] for row in done.origins if row["charge_kind"] == "fleet_internal_rate"} == {"house"}
     # Bought once, in January: payable then, and used up since.
     assert done.charged("contracted_cost")[1, 1, "fleet_purchase", "purchase"] == Decimal(800)
     assert done.charged("effective_cost")[1, 1, "fleet_purchase", "purchase"] == Decimal(0)
