@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pyarrow as pa
 import pytest
 import yaml
@@ -23,7 +25,22 @@ from tollbook.reference.dated.use import ReferenceBook
 
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
 EUR = ExchangeRates.of([ExchangeRate("EUR", Fraction("1.10"), datetime(2026, 1, 1, tzinfo=UTC))])
+PROJECT = Path(__file__).parents[3] / "dbt_project"
 Row = dict[str, Any]
+
+
+@cache
+def model_as_sql(model: str) -> str:
+    """Return the SQL of a model of `marts/finance`: what it refers to are tables of the same names.
+
+    So its properties are tried on many random rows without a build.
+    """
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)  # noqa: S701 - SQL, not HTML
+    environment.globals.update(config=lambda **_: "", ref=str)
+    macros = environment.from_string((PROJECT / "macros" / "settled.sql").read_text(encoding="utf-8")).module
+    environment.globals.update({name: macro for name, macro in vars(macros).items() if callable(macro)})
+    text = (PROJECT / "models" / "marts" / "finance" / f"{model}.sql").read_text(encoding="utf-8")
+    return environment.from_string(text).render()
 
 
 def entry(name: str, /, **told: Any) -> Row:
@@ -121,3 +138,9 @@ def told() -> Callable[..., Row]:
 def used() -> Callable[..., Row]:
     """Makes usage; see `calls`."""
     return calls
+
+
+@pytest.fixture(scope="session")
+def finance_model() -> Callable[[str], str]:
+    """Gives the SQL of a model of `marts/finance`; see `model_as_sql`."""
+    return model_as_sql
