@@ -2,7 +2,7 @@
 # everything else, uv included, is put into .tools and .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench spark clean
+.PHONY: help demo test lint format bench spark focus focus-python clean
 
 PYTHON ?= python3
 # Whole files, in the order of tests/conftest.py; a worker that takes its next file is not behind by the longest one.
@@ -14,6 +14,11 @@ UV := $(TOOLS)/bin/uv
 RUN := $(UV) run --frozen --no-sync
 UV_STAMP := $(TOOLS)/uv-$(UV_VERSION)
 SYNC_STAMP := .venv/synced
+FOCUS_STAMP := $(TOOLS)/focus/synced
+
+# A shim of pyenv is on PATH whether it leads to a Python or not, so each is tried.
+PYTHON_3_12 ?= $(shell for each in python3.12 $$HOME/.pyenv/versions/3.12*/bin/python; do \
+    "$$each" -c '' 2> /dev/null && command -v "$$each" && break; done)
 
 # The Python is the one that is here: uv may not fetch another.
 export UV_PYTHON_DOWNLOADS := never
@@ -52,9 +57,21 @@ spark: export UV_PROJECT_ENVIRONMENT := $(TOOLS)/spark
 spark: $(UV_STAMP) ## Let Spark read a lake and compare; fetches half a gigabyte, wants Java 17 or 21 on PATH.
 	$(UV) run --frozen --python $(PYTHON) --group spark pytest tests/pipelines/warehouse/spark_chargeback.py
 
+# FOCUS's own validators, in an environment of their own too.
+focus: $(SYNC_STAMP) $(FOCUS_STAMP) ## Let FOCUS's validators read the exports of a real build; wants Python 3.12.
+	$(RUN) pytest tests/pipelines/warehouse/exports/focus_validation.py
+
+focus-python:
+	@test -n "$(PYTHON_3_12)"
+
 clean: ## Remove what make made; the book in tollbook-data/ stays.
 	rm -rf $(TOOLS) .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .bench
 	find pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(FOCUS_STAMP): $(UV_STAMP) pyproject.toml uv.lock
+	@test -n "$(PYTHON_3_12)" || { echo "expected a Python 3.12, found none: make focus PYTHON_3_12=…" >&2; exit 2; }
+	UV_PROJECT_ENVIRONMENT=$(TOOLS)/focus $(UV) sync --frozen --only-group focus --python $(PYTHON_3_12)
+	touch $@
 
 $(UV_STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \

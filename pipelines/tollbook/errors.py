@@ -272,7 +272,18 @@ class JournalUnbalancedError(TollbookError):
 
 
 class ExportLateError(TollbookError):
-    """An export of a billing period is not there when it is due."""
+    """An export of a billing period, or its close, is not there when it is due.
+
+    Attributes:
+        period: The billing period, `YYYY-MM`.
+    """
+
+    def __init__(self, message: str, period: str) -> None:
+        super().__init__(message)
+        self.period = period
+
+    def __reduce__(self) -> tuple[type[ExportLateError], tuple[str, str]]:
+        return (type(self), (self.message, self.period))
 
 
 class LakeWriteError(TollbookError):

@@ -12,7 +12,12 @@ from tollbook.settings import Settings
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Period = Annotated[
-    str, typer.Option("--period", help="Billing period, YYYY-MM, of the published file.", show_default=False)
+    str,
+    typer.Option(
+        "--period",
+        help="Billing period of the published file: YYYY-MM, or `last`, which ended last.",
+        show_default=False,
+    ),
 ]
 
 
@@ -30,7 +35,8 @@ def statements(*, period: Period, home: Home = None, as_json: Json = False) -> N
     """
     from tollbook.exports.statements import export_statements
 
-    made = export_statements(Settings.load(home=home), period)
+    settings = Settings.load(home=home)
+    made = export_statements(settings, _named(settings, period))
     _tell(made.as_dict(), as_json=as_json)
 
 
@@ -43,7 +49,8 @@ def journal(*, period: Period, home: Home = None, as_json: Json = False) -> None
     """
     from tollbook.exports.journal import export_journal
 
-    made = export_journal(Settings.load(home=home), period)
+    settings = Settings.load(home=home)
+    made = export_journal(settings, _named(settings, period))
     facts = made.as_dict()
     facts["debits"] = {currency: f"{amount:f}" for currency, amount in facts["debits"].items()}
     shown = (
@@ -78,7 +85,8 @@ def focus(
     """
     from tollbook.exports.focus.export import export_focus
 
-    made = export_focus(Settings.load(home=home), period, focus_version)
+    settings = Settings.load(home=home)
+    made = export_focus(settings, _named(settings, period), focus_version)
     facts = made.as_dict()
     if as_json:
         print_json(facts)
@@ -88,6 +96,47 @@ def focus(
     if made.unknown_charges:
         progress(f"charges of unknown cost, in rejected_charge.csv and in no data set of FOCUS: {made.unknown_charges}")
         raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    *,
+    period: Period,
+    due: Annotated[
+        str, typer.Option("--due", help="Day, YYYY-MM-DD, or days after the period's end, by which they must be there.")
+    ],
+    of: Annotated[
+        list[str] | None,
+        typer.Option("--of", help="statements, journal, focus or close; may be repeated. [default: all but close]"),
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Show which exports of a period are there, and exit 1 when one is late; with `--of close` whether it is closed.
+
+    For a timer: what fails is what somebody has to see to.
+    """
+    from datetime import UTC, datetime
+
+    from tollbook.exports.due import awaited, due_day, refuse_late
+
+    settings, now = Settings.load(home=home), datetime.now(UTC)
+    named = _named(settings, period)
+    states = awaited(settings, named, due_day(named, due), of or (), now)
+    if as_json:
+        print_json({"billing_period": named, "awaited": [each.as_dict() for each in states]})
+    else:
+        rows = [(each.what, each.state, ", ".join(each.versions), each.due_on.isoformat()) for each in states]
+        print_table((named, "state", "versions", "due"), rows)
+    refuse_late(named, states)
+
+
+def _named(settings: Settings, period: str) -> str:
+    from datetime import UTC, datetime
+
+    from tollbook.exports.due import LAST, named_period
+
+    return named_period(settings, period, datetime.now(UTC)) if period == LAST else period
 
 
 def _tell(facts: dict[str, object], *, as_json: bool) -> None:
