@@ -18,6 +18,9 @@ _MONEY: Final = pa.decimal128(38, 12)
 
 def in_usd(vendor_rows: pa.Table, exchange: ExchangeRates) -> pa.Table:
     """Return rows with `usd_amount` and `usd_step`; null where no exchange rate is known."""
+    if not set(vendor_rows.column("currency").unique().to_pylist()) - {None, USD}:
+        table = vendor_rows.append_column("usd_amount", vendor_rows.column("amount"))
+        return table.append_column("usd_step", vendor_rows.column("amount_step"))
     amounts, steps = [], []
     told = vendor_rows.select(["amount", "amount_step", "currency", "bucket_start"]).to_pylist()
     for row in told:

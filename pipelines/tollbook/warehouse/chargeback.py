@@ -39,6 +39,8 @@ from tollbook.warehouse.reconciliation import reconciliation_book
 from tollbook.warehouse.state import WarehouseFolder
 
 NO_SHARED_CHARGES: Final = "none"
+_HELD: Final[dict[tuple[str, int], Reconciliation]] = {}
+"""What the charges of a build were reconciled by, until its mart is made of the same."""
 _CHARGING: Final = (HIERARCHY, PLATFORMS, SUBSCRIPTIONS, FLEETS, ALLOCATION_RULES, INVOICES, ESTIMATES)
 
 
@@ -55,7 +57,8 @@ def charge_origins_of(usage_lines: Any, period_charges: Any, usage_hours: Any, s
         `ORIGIN_SCHEMA`.
     """
     with python_model(session) as settings:
-        reconciled = _reconciled(settings, usage_hours)
+        _HELD.clear()
+        reconciled = _HELD[_plan_written(settings)] = _reconciled(settings, usage_hours)
         return _shared(settings, usage_lines).origins(period_charges.to_arrow_table().to_pylist(), reconciled)
 
 
@@ -71,7 +74,8 @@ def reconciliation_of(usage_hours: Any, origins: Any, session: Any) -> pa.Table:
         `RECONCILIATION_SCHEMA`.
     """
     with python_model(session) as settings:
-        return _reconciled(settings, usage_hours).table(origins.to_arrow_table().to_pylist())
+        reconciled = _HELD.pop(_plan_written(settings), None) or _reconciled(settings, usage_hours)
+        return reconciled.table(origins.to_arrow_table().to_pylist())
 
 
 def charges_allocated_of(origins: Any, usage_lines: Any, session: Any) -> pa.Table:
@@ -159,6 +163,12 @@ def _shared(settings: Settings, usage_lines: Any) -> SharedCharges:
         provider_of=lru_cache(maxsize=1024)(load_names().provider),
         adjustments=read_adjustments(settings.lake).up_to(scope.adjustment_number),
     )
+
+
+def _plan_written(settings: Settings) -> tuple[str, int]:
+    """Return which plan a build goes by: of one build, what is compared for the charges is compared for the mart."""
+    plan = WarehouseFolder.of(settings).plan
+    return str(plan), plan.stat().st_mtime_ns
 
 
 def _reconciled(settings: Settings, usage_hours: Any) -> Reconciliation:
