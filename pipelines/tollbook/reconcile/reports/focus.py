@@ -30,11 +30,13 @@ _OPTIONAL: Final = (
 _CATEGORIES: Final = ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
 _PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
 _LISTED: Final = 20
+# DuckDB reads `4/1/26` too, as a day of the year 4.
+_ISO_DATE: Final = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}"
 _DAY: Final = timedelta(days=1)
 _LARGEST: Final = 10**18
 _RULES: Final = (
-    ("ChargePeriodStart", "expected an instant", "started is null"),
-    ("ChargePeriodEnd", "expected an instant after ChargePeriodStart", "ended is null or ended <= started"),
+    ("ChargePeriodStart", "expected an instant by ISO 8601", "started is null"),
+    ("ChargePeriodEnd", "expected an instant by ISO 8601 after ChargePeriodStart", "ended is null or ended <= started"),
     (
         "ChargeCategory",
         f"expected one of {', '.join(_CATEGORIES)}",
@@ -56,8 +58,8 @@ _RULES: Final = (
 _PREPARED: Final = """
     select
         *,
-        try_cast(ChargePeriodStart as timestamptz) as started,
-        try_cast(ChargePeriodEnd as timestamptz) as ended,
+        case when regexp_matches(ChargePeriodStart, $date) then try_cast(ChargePeriodStart as timestamptz) end as started,
+        case when regexp_matches(ChargePeriodEnd, $date) then try_cast(ChargePeriodEnd as timestamptz) end as ended,
         regexp_matches(lower(coalesce(ConsumedUnit, '')), '^[0-9]*[km]? *tokens?$') as of_tokens,
         try_cast(ConsumedQuantity as decimal(38, 12))
         * coalesce(try_cast(regexp_extract(ConsumedUnit, '^[0-9]+') as bigint), 1)
@@ -123,7 +125,7 @@ def read_focus(source: Source, services: Sequence[str] = ()) -> FocusExport:
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.register("told", told)
-        choice = {"category": AI_CATEGORY, "services": list(services)}
+        choice = {"category": AI_CATEGORY, "services": list(services), "date": _ISO_DATE}
         connection.execute(f"create temporary table prepared as {_PREPARED}", choice)
         if _noted(source, connection):
             return FocusExport([], 0)
