@@ -58,8 +58,12 @@ _RULES: Final = (
 _PREPARED: Final = """
     select
         *,
-        case when regexp_matches(ChargePeriodStart, $date) then try_cast(ChargePeriodStart as timestamptz) end as started,
-        case when regexp_matches(ChargePeriodEnd, $date) then try_cast(ChargePeriodEnd as timestamptz) end as ended,
+        case
+            when regexp_matches(ChargePeriodStart, $date) then try_cast(ChargePeriodStart as timestamptz)
+        end as started,
+        case
+            when regexp_matches(ChargePeriodEnd, $date) then try_cast(ChargePeriodEnd as timestamptz)
+        end as ended,
         regexp_matches(lower(coalesce(ConsumedUnit, '')), '^[0-9]*[km]? *tokens?$') as of_tokens,
         try_cast(ConsumedQuantity as decimal(38, 12))
         * coalesce(try_cast(regexp_extract(ConsumedUnit, '^[0-9]+') as bigint), 1)
