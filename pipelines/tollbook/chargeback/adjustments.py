@@ -47,7 +47,7 @@ def adjustment_origins(origins: Origins, entries: Iterable[AdjustmentEntry]) -> 
                 charge_frequency=ONE_TIME,
                 charge_kind=ADJUSTED,
                 charge_component=component,
-                charge_description=f"Adjustment {entry.number} of line {entry.charge_id} ({entry.period}): {entry.reason}",
+                charge_description=f"Adjustment {entry.number} of {entry.charge_id} ({entry.period}): {entry.reason}",
                 source_kind=ADJUSTED,
                 source_id=str(entry.number),
                 billed_by=entry.billed_by,

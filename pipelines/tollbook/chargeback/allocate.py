@@ -30,7 +30,7 @@ from tollbook.chargeback.platforms import PLATFORM
 from tollbook.chargeback.remainder import largest_remainder, whole_weights
 from tollbook.chargeback.subscriptions import SEATS, SUBSCRIPTION
 from tollbook.chargeback.usage_lines import Receiver, Where
-from tollbook.closing.adjustments import Adjustments
+from tollbook.closing.adjustments import NO_ADJUSTMENTS, Adjustments
 from tollbook.reconcile.booking import RECONCILIATION
 from tollbook.reconcile.residuals import UNLOGGED
 from tollbook.reference.dated.entries import DatedEntry
@@ -102,7 +102,7 @@ class Allocation:
     methods: Methods
     rules: Rules
     providers_of: ProvidersOf = lambda name: (name,)
-    adjustments: Adjustments = Adjustments()
+    adjustments: Adjustments = NO_ADJUSTMENTS
 
     def lines(self, origins: pa.Table) -> pa.Table:
         """Return the lines of charges, `ALLOCATED_SCHEMA`, shape (n_lines,).

@@ -20,7 +20,7 @@ from tollbook.chargeback.places import Places
 from tollbook.chargeback.platforms import charge_platforms
 from tollbook.chargeback.subscriptions import SUBSCRIPTION, charge_subscriptions
 from tollbook.chargeback.usage_lines import UsageLines
-from tollbook.closing.adjustments import Adjustments
+from tollbook.closing.adjustments import NO_ADJUSTMENTS, Adjustments
 from tollbook.rating.periods.calendar import BillingCalendar
 from tollbook.rating.sources.exchange import ExchangeRates
 from tollbook.reconcile.book import Reconciliation
@@ -48,13 +48,14 @@ class SharedCharges:
     calendar: BillingCalendar
     known_at: datetime
     provider_of: Callable[[str], str] = str
-    adjustments: Adjustments = Adjustments()
+    adjustments: Adjustments = NO_ADJUSTMENTS
 
     def origins(
         self, period_charges: Iterable[Mapping[str, Any]] = (), reconciled: Reconciliation | None = None
     ) -> pa.Table:
-        """Return every origin charge, `ORIGIN_SCHEMA`: of rating, platforms, plans, fleets, untagged usage,
-        estimates, adjustments and residuals of invoices.
+        """Return every origin charge, `ORIGIN_SCHEMA`.
+
+        They are of rating, platforms, plans, fleets, untagged usage, estimates, adjustments and residuals of invoices.
 
         Args:
             period_charges: Charges of rating, with the dates of their periods.

@@ -43,6 +43,7 @@ NOUNS = (
     "prices",
     "reference",
     "reconcile",
+    "trace",
     "status",
     "lake",
     "forget",

@@ -9,7 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
-from tollbook.cli.options import Home, Json, connected, print_json, print_table, progress
+from tollbook.cli.options import (
+    Author,
+    Home,
+    Json,
+    Reason,
+    author_or_user,
+    connected,
+    print_json,
+    print_table,
+    progress,
+)
 from tollbook.errors import MisuseError
 from tollbook.settings import Settings
 
@@ -31,11 +41,20 @@ def reconcile(
     vendor: Annotated[str | None, typer.Option(help="Vendor; by default all.", show_default=False)] = None,
     by_day: Annotated[bool, typer.Option("--by-day", help="A row for each day, model and project.")] = False,
     tolerance: Annotated[
-        str, typer.Option(help="Largest residual by vendor, period and reason that is no finding, in USD.")
-    ] = "1.00",
+        str | None,
+        typer.Option(
+            help="Largest residual by vendor, period and reason that is no finding, in USD "
+            "[default: that of the closing policy].",
+            show_default=False,
+        ),
+    ] = None,
     tolerance_percent: Annotated[
-        str, typer.Option(help="The same in percent of what is reported or invoiced; the larger one counts.")
-    ] = "1",
+        str | None,
+        typer.Option(
+            help="The same in percent of what is reported or invoiced; the larger one counts [default: likewise].",
+            show_default=False,
+        ),
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -45,11 +64,17 @@ def reconcile(
     """
     if context.invoked_subcommand is not None:
         return
+    from tollbook.closing.policy import closing_policy
     from tollbook.reconcile.findings import Tolerance, open_published, summed, unreconciled
 
     start = None if period is None else _first_day(period)
-    allowed = Tolerance(_amount("--tolerance", tolerance), _amount("--tolerance-percent", tolerance_percent))
-    with open_published(Settings.load(home=home)) as published:
+    settings = Settings.load(home=home)
+    policy = closing_policy(settings).tolerance
+    allowed = Tolerance(
+        policy.usd if tolerance is None else _amount("--tolerance", tolerance),
+        policy.percent if tolerance_percent is None else _amount("--tolerance-percent", tolerance_percent),
+    )
+    with open_published(settings) as published:
         rows = summed(published, start, vendor, by_day=by_day)
         findings = unreconciled(published, start, vendor=vendor, tolerance=allowed)
     if as_json:
@@ -76,8 +101,8 @@ def load(
     vendor: Annotated[
         str, typer.Option(help="Who reports, as providers of events and invoices name it.", show_default=False)
     ],
-    by: Annotated[str, typer.Option("--by", help="Who loads it; kept with it.", show_default=False)],
-    reason: Annotated[str, typer.Option(help="Why; kept with it.", show_default=False)],
+    author: Author = None,
+    reason: Reason,
     service: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,7 +121,13 @@ def load(
 
     settings = connected(Settings.load(home=home))
     loaded = load_report(
-        files, settings, vendor=vendor, author=by, reason=reason, now=datetime.now(UTC), services=service or ()
+        files,
+        settings,
+        vendor=vendor,
+        author=author_or_user(author),
+        reason=reason,
+        now=datetime.now(UTC),
+        services=service or (),
     )
     facts = loaded.as_dict()
     if as_json:

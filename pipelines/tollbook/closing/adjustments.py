@@ -144,6 +144,10 @@ class Adjustments:
         yield from (entry for entry in self.entries if entry.moved)
 
 
+NO_ADJUSTMENTS: Final = Adjustments()
+"""What a book has in which nothing was disputed or adjusted."""
+
+
 def adjustments_log(lake: Path) -> Path:
     """Return the folder of the log."""
     return lake / TABLE / "commits"

@@ -68,7 +68,7 @@ def load_report(
         ReferenceDataError: A file is absent or has a fault.
         LakeWriteError: The disk is full or read-only.
     """
-    for name, told in (("--vendor", vendor), ("--by", author), ("--reason", reason)):
+    for name, told in (("--vendor", vendor), ("--author", author), ("--reason", reason)):
         if not told.strip():
             raise MisuseError(f"expected a text beside {name}, got an empty one")
     provider_of = load_names().provider

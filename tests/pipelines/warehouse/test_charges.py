@@ -199,6 +199,8 @@ def test_teams_are_charged_what_they_caused_and_their_share_of_the_rest(
         "charges_to_chargeback_by_workflow",
         "invoices_to_charges",
         "origins_to_charges",
+        "usage_charges_to_chargeback_by_team",
+        "usage_charges_to_chargeback_by_workflow",
     ]
 
 
