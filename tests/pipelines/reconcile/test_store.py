@@ -108,5 +108,5 @@ def test_a_vendor_goes_by_one_name_and_says_who_and_why(tmp_path: Path) -> None:
     now = datetime(2026, 6, 3, tzinfo=UTC)
     with pytest.raises(MisuseError, match="expected reports of one vendor under one name, 'openai' so far"):
         load_report([tmp_path / "absent"], settings, vendor="OpenAI", author="a", reason="r", now=now)
-    with pytest.raises(MisuseError, match="expected a text beside --by"):
+    with pytest.raises(MisuseError, match="expected a text beside --author"):
         load_report([tmp_path / "absent"], settings, vendor="openai", author=" ", reason="r", now=now)
