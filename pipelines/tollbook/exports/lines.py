@@ -26,10 +26,11 @@ AMOUNTS: Final = {cost: cost.replace("_cost", "_amount") for cost in COSTS}
 UNKNOWNS: Final = {cost: f"unknown_{cost}s" for cost in COSTS}
 """Column that counts charges of unknown cost, by cost."""
 
-_TOLD_APART_BY: Final = (
+TOLD_APART_BY: Final = (
     *("team", "billing_currency", "business_unit", "cost_center", "workflow", "provider", "model", "sku_price_id"),
     *("charge_category", "charge_class", "charge_kind", "source_kind", "source_id", "obligation"),
 )
+"""Columns of charges that tell statement lines of a billing period apart."""
 _ID_DIGITS: Final = 24
 _PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
@@ -183,18 +184,22 @@ def digest_of(*facts: Any) -> str:
     return hashlib.sha256(json.dumps(facts, ensure_ascii=False).encode()).hexdigest()[:_ID_DIGITS]
 
 
+def line_id_of(period: str, charge: Row) -> str:
+    """Return the identifier of the statement line that a charge of a billing period is in."""
+    return digest_of(period, *(charge[name] for name in TOLD_APART_BY))
+
+
 def _start(period: str) -> date:
     return date.fromisoformat(f"{period}-01")
 
 
 def _line(period: str, row: Row) -> Row:
-    line_id = digest_of(period, *(row[name] for name in _TOLD_APART_BY))
-    return {"statement_line_id": line_id, "billing_period": period} | row
+    return {"statement_line_id": line_id_of(period, row), "billing_period": period} | row
 
 
 def _question(start: date) -> str:
-    apart = ", ".join(_TOLD_APART_BY)
-    order = ", ".join(f"{name} nulls first" for name in _TOLD_APART_BY)
+    apart = ", ".join(TOLD_APART_BY)
+    order = ", ".join(f"{name} nulls first" for name in TOLD_APART_BY)
     sums = ", ".join(
         f"sum({cost}) as {cost}, count(*) filter (where {cost} is null) as {UNKNOWNS[cost]}" for cost in COSTS
     )

@@ -17,7 +17,6 @@ from tollbook.exports.printed import Document, printed_tables
 from tollbook.exports.tables import csv_bytes, parquet_bytes
 from tollbook.exports.workbook import Sheet, workbook_bytes
 
-FORMATS: Final = ("csv", "parquet", "xlsx", "html", "pdf")
 _ALONE: Final = 3_000
 _BATCH: Final = 1_500
 _MOST_PROCESSES: Final = 4
@@ -52,16 +51,17 @@ class Statement:
 def rendered(statements: Sequence[Statement]) -> dict[str, bytes]:
     """Return the files of statements by path, the same bytes however many processes make them.
 
-    Many rows are shared among processes: a workbook alone takes a tenth of a millisecond and more for each row.
+    Where they are many, other processes make what people read, and this one what programs read.
     """
     processes = min(_MOST_PROCESSES, os.cpu_count() or 1)
     if processes == 1 or sum(len(each.rows) for each in statements) < _ALONE:
-        return _rendered(statements)
-    files: dict[str, bytes] = {}
+        return _for_programs(statements) | _for_people(statements)
     # Threads of DuckDB and Arrow are alive here, so processes begin anew rather than as copies of this one.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for part in pool.map(_rendered, _batches(statements)):
-            files |= part
+        made = [pool.submit(_for_people, batch) for batch in _batches(statements)]
+        files = _for_programs(statements)
+        for each in made:
+            files |= each.result()
     return files
 
 
@@ -77,22 +77,21 @@ def _batches(statements: Iterable[Statement]) -> list[list[Statement]]:
     return batches
 
 
-def _rendered(statements: Iterable[Statement]) -> dict[str, bytes]:
+def _for_programs(statements: Iterable[Statement]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for each in statements:
         shape = contract(each.record)
-        document = Document(
-            each.sheet.title,
-            each.sheet.subtitle,
-            printed_tables(each.rows, each.printed, each.numbers, each.sheet.currency),
-            each.notes,
-        )
-        contents = (
-            csv_bytes(shape, each.rows),
-            parquet_bytes(shape, each.rows),
-            workbook_bytes(each.sheet, each.rows, made_at=each.made_at),
-            html_bytes(document),
-            pdf_bytes(document),
-        )
-        files |= {f"{each.path}.{ending}": content for ending, content in zip(FORMATS, contents, strict=True)}
+        files[f"{each.path}.csv"] = csv_bytes(shape, each.rows)
+        files[f"{each.path}.parquet"] = parquet_bytes(shape, each.rows)
+    return files
+
+
+def _for_people(statements: Iterable[Statement]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for each in statements:
+        tables = printed_tables(each.rows, each.printed, each.numbers, each.sheet.currency)
+        document = Document(each.sheet.title, each.sheet.subtitle, tables, each.notes)
+        files[f"{each.path}.xlsx"] = workbook_bytes(each.sheet, each.rows, made_at=each.made_at)
+        files[f"{each.path}.html"] = html_bytes(document)
+        files[f"{each.path}.pdf"] = pdf_bytes(document)
     return files

@@ -35,8 +35,11 @@ def csv_bytes(contract: Contract, rows: Iterable[dict[str, Any]]) -> bytes:
 def parquet_bytes(contract: Contract, rows: Sequence[dict[str, Any]]) -> bytes:
     """Return rows as Parquet in the contract's schema, texts as they were told."""
     sink = pa.BufferOutputStream()
-    told = [{name: row[name] for name in contract.names} for row in rows]
-    pq.write_table(pa.Table.from_pylist(told, schema=contract.arrow_schema), sink, compression="zstd")
+    # Column by column, and with a codec that needs no set-up: statements are many and small, where rows as dictionaries
+    # take ten times as long and zstd twice.
+    schema = contract.arrow_schema
+    columns = [pa.array([row[each.name] for row in rows], each.type) for each in schema]
+    pq.write_table(pa.Table.from_arrays(columns, schema=schema), sink, compression="snappy")
     return bytes(sink.getvalue())
 
 

@@ -1,28 +1,42 @@
-"""Workbooks for people: one sheet, a heading, rows, and a total for each currency. Nothing in them is a formula."""
+"""Workbooks for people: one sheet, a heading, rows, and a total for each currency. Nothing in them is a formula.
+
+Statements are many and small, and a library takes longer to begin a workbook than to fill it. So XlsxWriter makes one
+for each set of columns, with its formats, panes, filter and print set-up, and the cells are written into copies of it.
+"""
 
 from __future__ import annotations
 
 import io
+import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
+from xml.sax.saxutils import escape
 
 import xlsxwriter
+from xlsxwriter.utility import xl_col_to_name
 
 from tollbook.exports.rounding import minor_digits
 
-_OPTIONS: Final = {
-    "in_memory": True,
-    "strings_to_formulas": False,
-    "strings_to_numbers": False,
-    "strings_to_urls": False,
-}
 _NARROWEST: Final = 10
 _WIDEST: Final = 44
-_HEADER_ROW: Final = 3
+_LONGEST_TEXT: Final = 32_767
+_HEADER_ROW: Final = 4
 _SUMMED: Final = (int, Decimal)
+_SHEET: Final = "xl/worksheets/sheet1.xml"
+_BOOK: Final = "xl/workbook.xml"
+_PROPERTIES: Final = "docProps/core.xml"
+_MADE_AT: Final = datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+_TITLE: Final = "title"
+_ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
+# What XML cannot hold, and what a workbook would take for its own way to write that. Source: ECMA-376, ST_Xstring.
+_NO_XML: Final = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+# Kinds of cells, in the order in which the model workbook has them.
+_TEXT, _WHOLE, _AMOUNT = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,29 @@ class Sheet:
     currency: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A workbook without cells.
+
+    Attributes:
+        parts: Its files by name, but for those that cells change.
+        sheet: Its sheet.
+        book: What lists its sheets and names.
+        properties: Its title and dates.
+        title: Style of the title.
+        header: Style of the headings.
+        rows: Styles of rows by kind of cell, and of totals, by digits behind the point.
+    """
+
+    parts: tuple[tuple[str, bytes], ...]
+    sheet: str
+    book: str
+    properties: str
+    title: str
+    header: str
+    rows: Mapping[int, tuple[tuple[str, ...], tuple[str, ...]]]
+
+
 def workbook_bytes(sheet: Sheet, rows: Sequence[dict[str, Any]], *, made_at: datetime) -> bytes:
     """Return rows as an XLSX workbook. Texts are cells of text, whatever they begin with; unknown is an empty cell.
 
@@ -50,67 +87,148 @@ def workbook_bytes(sheet: Sheet, rows: Sequence[dict[str, Any]], *, made_at: dat
         rows: Shape (n_rows,), amounts in their currency's minor unit.
         made_at: When its data were made, UTC: it takes the place of the time of writing.
     """
+    digits = {code: minor_digits(code) for code in {row[sheet.currency] for row in rows}}
+    model = _model(len(sheet.columns), tuple(sorted(set(digits.values()))))
+    names = [xl_col_to_name(place) for place in range(len(sheet.columns))]
+    cells = [
+        _row(1, [_text("A1", model.title, sheet.title)]),
+        _row(2, [_text("A2", "0", sheet.subtitle)]),
+        _row(
+            _HEADER_ROW,
+            [
+                _text(f"{name}{_HEADER_ROW}", model.header, heading)
+                for name, heading in zip(names, sheet.columns.values(), strict=True)
+            ],
+        ),
+    ]
+    totals = _totals(sheet, rows)
+    for number, row in enumerate((*rows, *totals), _HEADER_ROW + 1):
+        styles = model.rows[digits[row[sheet.currency]]][number > _HEADER_ROW + len(rows)]
+        held = zip(names, sheet.columns, strict=True)
+        cells.append(_row(number, [_cell(f"{name}{number}", row.get(column), styles) for name, column in held]))
+    filtered = f"A{_HEADER_ROW}:{names[-1]}{_HEADER_ROW + len(rows)}"
+    written = {
+        _SHEET: _filled(model.sheet, cells, filtered, _widths(sheet, [*rows, *totals])),
+        _BOOK: re.sub(r"(_FilterDatabase[^>]*>)[^<]*", rf"\1Statement!{_fixed(filtered)}", model.book),
+        _PROPERTIES: model.properties.replace(f">{_TITLE}<", f">{_escaped(sheet.title)}<").replace(
+            f"{_MADE_AT:%Y-%m-%dT%H:%M:%SZ}", f"{made_at:%Y-%m-%dT%H:%M:%SZ}"
+        ),
+    }
     out = io.BytesIO()
-    book = xlsxwriter.Workbook(out, _OPTIONS)
-    book.set_properties({"title": sheet.title, "author": "Tollbook", "created": made_at.replace(tzinfo=None)})
-    page = book.add_worksheet("Statement")
-    formats = _Formats(book)
-    page.write_string(0, 0, sheet.title, formats.title)
-    page.write_string(1, 0, sheet.subtitle)
-    for place, heading in enumerate(sheet.columns.values()):
-        page.write_string(_HEADER_ROW, place, heading, formats.header)
-    shown = [*rows, *_totals(sheet, rows)]
-    for number, row in enumerate(shown, _HEADER_ROW + 1):
-        for place, name in enumerate(sheet.columns):
-            _write(
-                page,
-                (number, place),
-                row.get(name),
-                formats.of(row[sheet.currency], bold=number > _HEADER_ROW + len(rows)),
-            )
-    for place, (name, heading) in enumerate(sheet.columns.items()):
-        longest = max(len(str(text)) for text in (heading, *(row.get(name) or "" for row in shown)))
-        page.set_column(place, place, max(_NARROWEST, min(_WIDEST, longest + 2)))
-    page.freeze_panes(_HEADER_ROW + 1, 0)
-    if rows:
-        page.autofilter(_HEADER_ROW, 0, _HEADER_ROW + len(rows), len(sheet.columns) - 1)
-    page.set_landscape()
-    page.fit_to_pages(1, 0)
-    page.repeat_rows(_HEADER_ROW)
-    book.close()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, part in model.parts:
+            file.writestr(zipfile.ZipInfo(name, _ZIP_TIME), part, zipfile.ZIP_DEFLATED)
+        for name, text in written.items():
+            file.writestr(zipfile.ZipInfo(name, _ZIP_TIME), text.encode(), zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 
-class _Formats:
-    """Formats of cells, each made once."""
+@lru_cache(maxsize=32)
+def _model(columns: int, digits: tuple[int, ...]) -> _Model:
+    """Return a workbook of some columns, for currencies of some digits behind the point."""
+    out = io.BytesIO()
+    book = xlsxwriter.Workbook(out, {"in_memory": True})
+    book.set_properties({"title": _TITLE, "author": "Tollbook", "created": _MADE_AT})
+    page = book.add_worksheet("Statement")
+    page.write_blank(0, 0, None, book.add_format({"bold": True, "font_size": 14}))
+    header = book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"})
+    page.write_blank(_HEADER_ROW - 1, 0, None, header)
+    first = _HEADER_ROW
+    for number, each in enumerate(digits):
+        places = "." + "0" * each if each else ""
+        for total, look in enumerate(({}, {"bold": True, "top": 1})):
+            for kind, shown in enumerate(({}, {"num_format": "#,##0"}, {"num_format": f"#,##0{places}"})):
+                page.write_blank(first + 2 * number + total, kind, None, book.add_format(look | shown))
+    page.set_column(0, columns - 1, _NARROWEST)
+    page.freeze_panes(_HEADER_ROW, 0)
+    page.autofilter(_HEADER_ROW - 1, 0, _HEADER_ROW, columns - 1)
+    page.set_landscape()
+    page.fit_to_pages(1, 0)
+    page.repeat_rows(_HEADER_ROW - 1)
+    book.close()
+    with zipfile.ZipFile(out) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    sheet = parts.pop(_SHEET).decode()
+    # A blank cell without a look of its own is none: it has the style of all cells.
+    styles = dict(re.findall(r'<c r="([A-Z]+[0-9]+)" s="([0-9]+)"', sheet))
+    rows = {
+        each: tuple(
+            tuple(styles.get(f"{xl_col_to_name(kind)}{first + 1 + 2 * number + total}", "0") for kind in range(3))
+            for total in range(2)
+        )
+        for number, each in enumerate(digits)
+    }
+    return _Model(
+        book=parts.pop(_BOOK).decode(),
+        properties=parts.pop(_PROPERTIES).decode(),
+        parts=tuple(parts.items()),
+        sheet=sheet,
+        title=styles["A1"],
+        header=styles[f"A{_HEADER_ROW}"],
+        rows={each: (body, total) for each, (body, total) in rows.items()},
+    )
 
-    def __init__(self, book: Any) -> None:
-        self._book = book
-        self._numbers: dict[tuple[int, bool], dict[type, Any]] = {}
-        self.title = book.add_format({"bold": True, "font_size": 14})
-        self.header = book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"})
 
-    def of(self, currency: str, *, bold: bool) -> dict[type, Any]:
-        """Return the formats of a row by the type of a value."""
-        key = (minor_digits(currency), bold)
-        if key not in self._numbers:
-            digits = "." + "0" * key[0] if key[0] else ""
-            look = {"bold": True, "top": 1} if bold else {}
-            self._numbers[key] = {
-                str: self._book.add_format(look),
-                int: self._book.add_format(look | {"num_format": "#,##0"}),
-                Decimal: self._book.add_format(look | {"num_format": f"#,##0{digits}"}),
-            }
-        return self._numbers[key]
+def _filled(sheet: str, cells: Sequence[str], filtered: str, widths: Sequence[int]) -> str:
+    """Return the sheet of a model with cells, and with what it says of them."""
+    columns = "".join(
+        f'<col min="{place}" max="{place}" width="{width}.7109375" customWidth="1"/>'
+        for place, width in enumerate(widths, 1)
+    )
+    last = filtered.partition(":")[2].rstrip("0123456789")
+    for pattern, text in (
+        (r'<dimension ref="[^"]*"/>', f'<dimension ref="A1:{last}{_HEADER_ROW + len(cells) - 3}"/>'),
+        (r"<cols>.*?</cols>", f"<cols>{columns}</cols>"),
+        (r"<sheetData>.*</sheetData>", f"<sheetData>{''.join(cells)}</sheetData>"),
+        (r'<autoFilter ref="[^"]*"/>', f'<autoFilter ref="{filtered}"/>'),
+    ):
+        before, found, after = _around(pattern, sheet)
+        if not found:
+            raise ValueError(f"expected {pattern} in a workbook's sheet, got {sheet[:200]}")
+        sheet = f"{before}{text}{after}"
+    return sheet
 
 
-def _write(page: Any, place: tuple[int, int], value: Any, formats: dict[type, Any]) -> None:
+def _around(pattern: str, text: str) -> tuple[str, bool, str]:
+    found = re.search(pattern, text, re.DOTALL)
+    return (text[: found.start()], True, text[found.end() :]) if found else (text, False, "")
+
+
+def _row(number: int, cells: Sequence[str]) -> str:
+    return f'<row r="{number}">{"".join(cells)}</row>'
+
+
+def _cell(place: str, value: Any, styles: tuple[str, ...]) -> str:
     if value is None:
-        page.write_blank(*place, None, formats[str])
-    elif isinstance(value, str):
-        page.write_string(*place, value, formats[str])
-    else:
-        page.write_number(*place, value, formats[type(value)])
+        return f'<c r="{place}" s="{styles[_TEXT]}"/>'
+    if isinstance(value, str):
+        return _text(place, styles[_TEXT], value)
+    if isinstance(value, Decimal):
+        return f'<c r="{place}" s="{styles[_AMOUNT]}"><v>{value:f}</v></c>'
+    return f'<c r="{place}" s="{styles[_WHOLE]}"><v>{value}</v></c>'
+
+
+def _text(place: str, style: str, text: str) -> str:
+    told = _escaped(text[:_LONGEST_TEXT])
+    return f'<c r="{place}" s="{style}" t="inlineStr"><is><t xml:space="preserve">{told}</t></is></c>'
+
+
+@lru_cache(maxsize=65_536)
+def _escaped(text: str) -> str:
+    return escape(_NO_XML.sub(lambda found: f"_x{ord(found[0]):04X}_", text))
+
+
+def _fixed(cells: str) -> str:
+    """Return a range as a name has it: `$A$4:$Q$9` of `A4:Q9`."""
+    return re.sub(r"([A-Z]+)([0-9]+)", r"$\1$\2", cells)
+
+
+def _widths(sheet: Sheet, rows: Sequence[dict[str, Any]]) -> list[int]:
+    widths = []
+    for name, heading in sheet.columns.items():
+        longest = max(len(heading), *(len(str(row.get(name) or "")) for row in rows)) if rows else len(heading)
+        widths.append(max(_NARROWEST, min(_WIDEST, longest + 2)))
+    return widths
 
 
 def _totals(sheet: Sheet, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,7 +8,9 @@ import io
 import re
 import zipfile
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import example, given, settings
@@ -111,14 +113,43 @@ def test_a_workbook_holds_texts_as_texts(text: str) -> None:
 
     assert not re.search(r"<f[ >]|<hyperlink|t=\"str\"", page)
     assert not [name for name in names if "externalLink" in name or "sheet1.xml.rels" in name]
-    # Every cell is a reference to a text, but for empty ones.
-    assert not [cell for cell in re.findall(r"<c [^>]*[^/]>", page) if 't="s"' not in cell]
+    # Every cell holds a text, but for empty ones, and the page is well formed whatever the text is.
+    assert not [cell for cell in re.findall(r"<c [^>]*[^/]>", page) if 't="inlineStr"' not in cell]
+    ET.fromstring(page)  # noqa: S314 - our own page
 
 
 def test_a_workbook_shows_the_text_itself() -> None:
     """A cell of text needs no guard, so people see the name as it is."""
     made = workbook_bytes(SHEET, [{"team": "=1+1", "billing_currency": "USD"}], made_at=MADE_AT)
     with zipfile.ZipFile(io.BytesIO(made)) as book:
-        texts = re.findall(r"<t[^>]*>(.*?)</t>", book.read("xl/sharedStrings.xml").decode())
+        texts = re.findall(r"<t[^>]*>(.*?)</t>", book.read("xl/worksheets/sheet1.xml").decode())
 
     assert "=1+1" in map(html.unescape, texts)
+
+
+def test_a_workbook_has_formats_filter_and_totals_of_its_rows() -> None:
+    """Two dollars and a yen: cents and none, a filter over three rows, a total for each currency beneath."""
+    sheet = Sheet("Costs", "June", {**SHEET.columns, "amount": "Amount"}, SHEET.currency)
+    rows = [
+        {"team": team, "billing_currency": currency, "amount": Decimal(amount)}
+        for team, currency, amount in (("a", "USD", "1.50"), ("b", "USD", "0.25"), ("c", "JPY", "150"))
+    ]
+    with zipfile.ZipFile(io.BytesIO(workbook_bytes(sheet, rows, made_at=MADE_AT))) as book:
+        page, names = (book.read(f"xl/{name}.xml").decode() for name in ("worksheets/sheet1", "workbook"))
+        styles, properties = (book.read(name).decode() for name in ("xl/styles.xml", "docProps/core.xml"))
+
+    last = chr(ord("A") + len(sheet.columns) - 1)
+    assert f'<autoFilter ref="A4:{last}7"/>' in page
+    assert f"Statement!$A$4:${last}$7<" in names
+    assert f'<dimension ref="A1:{last}9"/>' in page
+    values = dict(re.findall(rf'<c r="({last}[0-9]+)" s="[0-9]+"><v>([^<]*)</v>', page))
+    assert values == {
+        f"{last}{row}": told for row, told in zip(range(5, 10), ("1.50", "0.25", "150", "1.75", "150"), strict=True)
+    }
+    used = dict(re.findall(rf'<c r="({last}[0-9]+)" s="([0-9]+)"', page))
+    assert used[f"{last}5"] == used[f"{last}6"]
+    assert len({used[f"{last}{row}"] for row in (5, 7, 8, 9)}) == 4
+    assert 'formatCode="#,##0.00"' in styles
+    assert 'formatCode="#,##0"' in styles
+    assert ">Costs<" in properties
+    assert f"{MADE_AT:%Y-%m-%dT%H:%M:%SZ}" in properties
