@@ -28,7 +28,7 @@ def register(parent: typer.Typer) -> None:
 
 @app.command()
 def statements(*, period: Period, home: Home = None, as_json: Json = False) -> None:
-    """Write a statement for each team as CSV, Parquet and XLSX, a summary of all, and a manifest with digests.
+    """Write a statement for each team and workflow as CSV, Parquet, XLSX, HTML and PDF, summaries, and a manifest.
 
     CSV and Parquet have exact costs and amounts rounded to the currency's minor unit, which sum by team and over
     all; workbooks have the rounded ones. The same period and build gives the same files: a second run writes nothing.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 import pyarrow as pa
@@ -47,11 +48,13 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return _quoted(safe_text(value))
+        return _text(value)
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%dT%H:%M:%S}Z"
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
-def _quoted(text: str) -> str:
+@lru_cache(maxsize=65_536)
+def _text(value: str) -> str:
+    text = safe_text(value)
     return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text
