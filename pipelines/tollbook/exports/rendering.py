@@ -5,47 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime
 from multiprocessing import get_context
-from typing import Any, Final
+from typing import Final
 
 from tollbook.contracts import contract
-from tollbook.exports.html import html_bytes
-from tollbook.exports.pdf import pdf_bytes
-from tollbook.exports.printed import Document, printed_tables
+from tollbook.exports.people import Statement, for_people
 from tollbook.exports.tables import csv_bytes, parquet_bytes
-from tollbook.exports.workbook import Sheet, workbook_bytes
 
 _ALONE: Final = 3_000
 _BATCH: Final = 1_500
 _MOST_PROCESSES: Final = 4
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One statement, in no format yet.
-
-    Attributes:
-        path: Where it goes, below the folder of the export and without an ending.
-        record: Name of the contract that its rows have.
-        rows: Rows, shape (n_rows,).
-        sheet: What the workbook shows.
-        printed: Heading of each printed column by the name of its values, in order.
-        numbers: Names of the columns that are numbers.
-        notes: What stands beneath a printed statement.
-        made_at: When its data were made, UTC.
-    """
-
-    path: str
-    record: str
-    rows: Sequence[Row]
-    sheet: Sheet
-    printed: dict[str, str]
-    numbers: frozenset[str]
-    notes: tuple[str, ...]
-    made_at: datetime
 
 
 def rendered(statements: Sequence[Statement]) -> dict[str, bytes]:
@@ -55,10 +24,10 @@ def rendered(statements: Sequence[Statement]) -> dict[str, bytes]:
     """
     processes = min(_MOST_PROCESSES, os.cpu_count() or 1)
     if processes == 1 or sum(len(each.rows) for each in statements) < _ALONE:
-        return _for_programs(statements) | _for_people(statements)
+        return _for_programs(statements) | for_people(statements)
     # Threads of DuckDB and Arrow are alive here, so processes begin anew rather than as copies of this one.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        made = [pool.submit(_for_people, batch) for batch in _batches(statements)]
+        made = [pool.submit(for_people, batch) for batch in _batches(statements)]
         files = _for_programs(statements)
         for each in made:
             files |= each.result()
@@ -83,15 +52,4 @@ def _for_programs(statements: Iterable[Statement]) -> dict[str, bytes]:
         shape = contract(each.record)
         files[f"{each.path}.csv"] = csv_bytes(shape, each.rows)
         files[f"{each.path}.parquet"] = parquet_bytes(shape, each.rows)
-    return files
-
-
-def _for_people(statements: Iterable[Statement]) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    for each in statements:
-        tables = printed_tables(each.rows, each.printed, each.numbers, each.sheet.currency)
-        document = Document(each.sheet.title, each.sheet.subtitle, tables, each.notes)
-        files[f"{each.path}.xlsx"] = workbook_bytes(each.sheet, each.rows, made_at=each.made_at)
-        files[f"{each.path}.html"] = html_bytes(document)
-        files[f"{each.path}.pdf"] = pdf_bytes(document)
     return files

@@ -10,7 +10,8 @@ from typing import Any, Final
 from tollbook.exports.file_names import safe_file_name
 from tollbook.exports.folder import Export, put_export
 from tollbook.exports.lines import AMOUNTS, COSTS, UNKNOWNS, PeriodLines, Row, by_team, read_period
-from tollbook.exports.rendering import Statement, rendered
+from tollbook.exports.people import Statement
+from tollbook.exports.rendering import rendered
 from tollbook.exports.workbook import Sheet
 from tollbook.settings import Settings
 
