@@ -49,7 +49,7 @@ def _beside(name: str) -> None:
     spec.loader.exec_module(module)
 
 
-for _name in ("organisation", "known_by_hand", "charges_by_hand", "by_hand"):
+for _name in ("organisation", "posted_by_hand", "known_by_hand", "charges_by_hand", "by_hand"):
     _beside(_name)
 
 
