@@ -2,7 +2,7 @@
 # everything else, uv included, is put into .tools and .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench spark focus focus-python clean
+.PHONY: help demo test test-all lint format bench spark focus focus-python clean
 
 PYTHON ?= python3
 # Whole files, in the order of tests/conftest.py; a worker that takes its next file is not behind by the longest one.
@@ -30,8 +30,11 @@ help: ## Show this.
 demo: $(SYNC_STAMP) ## Broker, events, stream, warehouse and report on this machine; the book is in tollbook-data/.
 	$(RUN) tollbook demo
 
-test: $(SYNC_STAMP) ## All tests, with a real Kafka and the built wheel.
+test: $(SYNC_STAMP) ## The tests, with a real Kafka, a real Flink and the built wheel; but for those of test-all.
 	$(RUN) pytest $(PYTEST_ARGS)
+
+test-all: $(SYNC_STAMP) ## All tests, those too that take minutes each.
+	$(RUN) pytest $(PYTEST_ARGS) -m "slow or not slow"
 
 # dbt compiles the models that sqlfluff reads, so its files get a place of their own.
 lint: export TOLLBOOK_WAREHOUSE := $(CURDIR)/$(TOOLS)/lint

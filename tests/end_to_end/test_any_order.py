@@ -310,6 +310,7 @@ def _crash_at(step: str, time: int) -> Callable[[str], None]:
     return hear
 
 
+@pytest.mark.slow
 def test_any_order_of_operations_comes_to_the_models_totals(
     book: Book, new_topic: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -85,6 +85,7 @@ def test_meter_that_fails_at_any_step_loses_and_doubles_nothing(
     book.assert_true(traffic.truth)
 
 
+@pytest.mark.slow
 def test_compaction_that_fails_at_any_step_loses_and_doubles_nothing(
     book: Book, traffic: Traffic, commands: Commands
 ) -> None:
@@ -112,6 +113,7 @@ def test_compaction_that_fails_at_any_step_loses_and_doubles_nothing(
     book.assert_true(traffic.truth)
 
 
+@pytest.mark.slow
 def test_publish_that_fails_at_any_step_leaves_readers_one_whole_version(
     book: Book, traffic: Traffic, commands: Commands
 ) -> None:
@@ -217,6 +219,7 @@ def test_second_meter_is_refused_while_the_first_stalls_and_goes_on_where_it_end
     book.assert_whole(read=len(traffic.lines))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["marts_copied", "pointer_swapped"])
 def test_stalled_publish_that_wakes_up_after_another_build_does_not_bring_the_old_book_back(
     step: str, book: Book, traffic: Traffic, commands: Commands

@@ -86,6 +86,7 @@ def on_flink(flink_cluster: FlinkCluster, tmp_path: Path) -> Iterator[Callable[.
             rest.cancel(job.job_id)
 
 
+@pytest.mark.slow
 def test_the_book_is_whole_whatever_process_of_the_cluster_dies(
     book: Book,
     new_traffic: NewTraffic,

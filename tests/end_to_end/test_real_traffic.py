@@ -150,6 +150,7 @@ def test_the_azure_trace_goes_through_by_another_mapping(settings: Settings, new
     assert (calls, inputs, outputs) == (19_366, 22_361_870, 4_088_665)
 
 
+@pytest.mark.slow
 def test_meter_and_build_killed_at_random_moments_come_to_the_same_totals(settings: Settings, new_topic: Any) -> None:
     """Kill -9 anywhere is nothing: run again, and the book is the same, with no orphan left."""
     topic = new_topic()

@@ -15,6 +15,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tollbook.broker import Broker
 from tollbook.lake.compaction import compact
 from tollbook.stream.meter import MeterOptions, run_meter
@@ -144,6 +146,7 @@ class Soak:
         return self._commands.start(self.book.settings, *command, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_whatever_happens_in_whatever_order_the_totals_are_exact(
     own_broker: OwnBroker,
     book: Book,

@@ -158,6 +158,7 @@ def test_another_demo_in_the_same_home_is_refused(home: Path, first: subprocess.
     assert naming(home) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "after"), [(signal.SIGINT, "Tollbook"), (signal.SIGINT, "send"), (signal.SIGTERM, "meter")]
 )

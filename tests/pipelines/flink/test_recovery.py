@@ -92,6 +92,7 @@ def ticking(flink_cluster: FlinkCluster, tmp_path_factory: pytest.TempPathFactor
     rest.cancel(running)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "victim", ["task manager 1", "task manager 2", JOB_MANAGER, ZOOKEEPER, WORKER_POOL, JOB_SERVER]
 )
@@ -127,6 +128,7 @@ def test_a_killed_worker_is_replaced_without_anyone_asking(ticking: Path, flink_
         assert sorted(set(seen)) == list(range(max(seen) + 1)), f"{key} has every count from 0"
 
 
+@pytest.mark.slow
 def test_a_job_stopped_with_a_savepoint_goes_on_from_it_as_if_it_had_never_stopped(
     flink_cluster: FlinkCluster, flink_home: Settings, tmp_path: Path
 ) -> None:

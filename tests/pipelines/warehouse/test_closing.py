@@ -29,10 +29,12 @@ CHARGED = (
 
 
 def at(text: str) -> datetime:
+    """Return an instant, UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def built(lake: LakeBuilder, now: str) -> None:
+    """Build at an instant."""
     build(lake.settings, clock=lambda: at(now))
 
 
@@ -44,6 +46,7 @@ def closed(lake: LakeBuilder, period: str, now: str) -> CloseEntry:
 
 
 def usd(thousandths: int) -> Decimal:
+    """Return thousandths of a dollar in USD."""
     return Decimal(thousandths) / 1000
 
 
@@ -100,6 +103,7 @@ def test_closed_rows_stay_and_what_comes_late_is_a_correction_in_the_open_period
 
 
 def test_a_close_needs_two_people_and_the_steps_in_order(lake: LakeBuilder, event: Any) -> None:
+    """Nobody closes alone, nothing closes that is not over, and what is approved is what was proposed."""
     lake.commit([event("a"), event("b", "2026-07-02")])
     built(lake, "2026-07-05")
     ana, ben = (CloseRequest("2026-06", name, "month end") for name in ("ana", "ben"))
@@ -117,7 +121,7 @@ def test_a_close_needs_two_people_and_the_steps_in_order(lake: LakeBuilder, even
         approve_close(lake.settings, ana, **clock)
 
     lake.commit([event("c", "2026-06-20")])
-    with pytest.raises(CloseRefusedError, match="up to commit 2, .* found one of commit 1: run `tollbook warehouse"):
+    with pytest.raises(CloseRefusedError, match=r"up to commit 2, .* found one of commit 1: run `tollbook warehouse"):
         approve_close(lake.settings, ben, **clock)
     built(lake, "2026-07-06")
     with pytest.raises(CloseRefusedError, match="has changed since"):
@@ -127,7 +131,7 @@ def test_a_close_needs_two_people_and_the_steps_in_order(lake: LakeBuilder, even
     assert (entry.lake_commit, entry.totals.calls, entry.proposed_by, entry.author) == (2, 2, "ana", "ben")
     with pytest.raises(CloseRefusedError, match="ben closed 2026-06"):
         soft_close(lake.settings, ana, **clock)
-    with pytest.raises(CloseRefusedError, match="marts|reference data in use"):
+    with pytest.raises(CloseRefusedError, match=r"marts|reference data in use"):
         soft_close(lake.settings, CloseRequest("2026-07", "ana", "r"), clock=lambda: at("2026-08-02"))
     built(lake, "2026-08-02")
     states = {each.period: (each.state, each.closed_by) for each in period_overview(lake.settings)}
@@ -135,12 +139,13 @@ def test_a_close_needs_two_people_and_the_steps_in_order(lake: LakeBuilder, even
 
 
 def test_frozen_files_that_were_changed_stop_the_build(lake: LakeBuilder, event: Any) -> None:
+    """A statement that finance signed is never read as anything else."""
     lake.commit([event("a")])
     built(lake, "2026-07-05")
     entry = closed(lake, "2026-06", "2026-07-06")
     path = lake.settings.lake / next(file.path for file in entry.files if file.role == "charges")
     path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(CorruptManifestError, match="as it was frozen, SHA-256 .* restore it from a backup"):
+    with pytest.raises(CorruptManifestError, match=r"as it was frozen, SHA-256 .* restore it from a backup"):
         built(lake, "2026-07-07")
 
 

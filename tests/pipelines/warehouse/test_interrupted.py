@@ -44,6 +44,7 @@ def start_build(lake: LakeBuilder, *, die_at: str = "never") -> subprocess.Popen
     )
 
 
+@pytest.mark.slow
 def test_build_killed_at_any_step_is_made_good_by_the_next(lake: LakeBuilder, event: Any, void: Any) -> None:
     """Readers keep the old book, and the next build comes to the totals of an undisturbed one."""
     lake.commit([event("a", "2026-06-01"), event("b", "2026-06-02"), event("c", "2026-06-02")])

@@ -102,6 +102,7 @@ def test_reader_of_an_old_version_goes_on_reading_it(
     ]
 
 
+@pytest.mark.slow
 def test_publish_that_dies_at_any_step_is_made_good(
     lake: LakeBuilder, event: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

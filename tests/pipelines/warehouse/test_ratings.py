@@ -154,6 +154,7 @@ def test_conflict_with_a_call_of_another_date_shows_what_that_costs_now(lake: La
     assert lake.everything() == incremental
 
 
+@pytest.mark.slow
 def test_full_refresh_gives_the_same_book_as_builds_one_by_one(lake: LakeBuilder, event: Any, void: Any) -> None:
     """A book that depends on how it was made is no book."""
     lake.commit([event("a", "2026-06-01"), event("b", "2026-06-02"), event("d", "2026-06-30")])

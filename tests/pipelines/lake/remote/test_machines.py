@@ -231,6 +231,7 @@ def test_a_store_that_goes_away_and_comes_back_loses_nothing(
     assert _data_in(lake_url) == _named(settings)
 
 
+@pytest.mark.slow
 def test_compaction_on_another_machine_is_seen_by_all(
     homes: Callable[[str], Settings], new_topic: NewTopic, lake_url: str
 ) -> None:
