@@ -1,7 +1,8 @@
 """Trace: from a statement line to allocation, charge, rule, calls and offsets, and back from an event.
 
 One small book for all: 0.03 USD of a gateway in June, shared by calls. Search has calls `a` and `b` (told twice) and
-care has `c`, 0.001 each; June is closed; then `late`, of 0.002 and of June too, comes for search.
+care has `c`, 0.001 each; June is closed; then `late`, of 0.002 and of June too, comes for search. In July `e` is told
+anew by a higher revision, and `f` in two ways. The last commit is in the lake and not in the published file.
 """
 
 from __future__ import annotations
@@ -70,12 +71,22 @@ def book(
         rejects=1,
         tombstones=1,
     )
-    lake.commit([usage("b", "2026-06-30", task_id="task-2"), usage("d", "2026-07-02", task_id="task-2")])
+    lake.commit(
+        [
+            usage("b", "2026-06-30", task_id="task-2"),
+            usage("d", "2026-07-02", task_id="task-2"),
+            usage("e", "2026-07-03"),
+            usage("e", "2026-07-03", revision=1, list_cost=usd("0.003")),
+            usage("f", "2026-07-03"),
+            usage("f", "2026-07-03", output_tokens=11),
+        ]
+    )
     build(lake.settings, clock=lambda: at("2026-07-05"))
     for step, author in ((soft_close, "ana"), (propose_close, "ana"), (approve_close, "ben")):
         step(lake.settings, CloseRequest("2026-06", author, "month end"), clock=lambda: at("2026-07-06"))
     lake.commit([usage("late", "2026-06-15", list_cost=usd("0.002"))])
     build(lake.settings, clock=lambda: at("2026-07-08"))
+    lake.commit([usage("a", revision=1, list_cost=usd("0.009")), usage("unbuilt", "2026-07-04")])
     ((july,),) = lake.query(
         "select charge_id from finance.fct_charges where billing_period_start = '2026-07-01' "
         "and charge_kind = 'usage' and charge_class is null"
@@ -150,7 +161,7 @@ def test_a_statement_line_leads_to_calls_offsets_files_and_the_close(book: LakeB
 
 
 def test_a_correction_leads_to_the_frozen_line_and_to_the_call_that_came_late(book: LakeBuilder) -> None:
-    """The late call is at offset 7 of commit 3; no other is in the correction."""
+    """The late call is at offset 11 of commit 3; no other is in the correction."""
     found = trace(book.settings, charge(book, LATE_USAGE))
     assert facts(found, "period", "calls", "effective_cost") == ("2026-07", 1, usd("0.002"))
     corrected = below(found, "charge line")
@@ -159,7 +170,7 @@ def test_a_correction_leads_to_the_frozen_line_and_to_the_call_that_came_late(bo
     calls = below(found, "calls")
     assert facts(calls, "calls", "list_cost", "sum_to_the_line") == (1, usd("0.002"), True)
     assert [part.node_id for part in calls.parts if part.kind == "event"] == ["openai/late"]
-    assert facts(below(calls, "offsets"), "first_offset", "commits") == ("7", "3-3")
+    assert facts(below(calls, "offsets"), "first_offset", "commits") == ("11", "3-3")
 
 
 def test_an_allocated_line_leads_to_rule_driver_ratio_and_the_entry_of_its_origin(book: LakeBuilder) -> None:
@@ -204,14 +215,36 @@ def test_an_event_leads_to_what_became_of_each_telling_and_to_its_lines(book: La
     assert below(first, "commit").node_id == "1"
 
 
+def test_tellings_that_do_not_stand_say_why_and_lead_to_no_line(book: LakeBuilder) -> None:
+    """Of `e` the higher revision stands, of `f` what was told first."""
+    states = {
+        name: [(part.node_id, part.facts["state"].partition(":")[0]) for part in trace(book.settings, name).parts]
+        for name in ("openai/e", "openai/f")
+    }
+    assert states == {
+        "openai/e": [("llm.usage/0/7/0", "superseded"), ("llm.usage/0/8/0", "standing")],
+        "openai/f": [("llm.usage/0/9/0", "standing"), ("llm.usage/0/10/0", "conflict")],
+    }
+    assert [part.kind for part in trace(book.settings, "openai/f").parts[1].parts] == ["commit"]
+
+
+def test_what_the_published_file_does_not_have_yet_is_not_traced(book: LakeBuilder) -> None:
+    """`a` is as it was built, though the lake has a higher revision; offset 13 is known to be read."""
+    found = trace(book.settings, "openai/a")
+    assert (found.facts["tellings"], found.parts[0].facts["list_cost"]) == (1, usd("0.001"))
+    assert "it came after commit 3" in trace(book.settings, "llm.usage/0/13").facts["said"]
+    with pytest.raises(MisuseError, match="nothing under 'openai/unbuilt'"):
+        trace(book.settings, "openai/unbuilt")
+
+
 def test_places_in_kafka_are_calls_rejects_or_none(book: LakeBuilder) -> None:
-    """Offsets 0 to 2 hold calls, 3 a tombstone, 4 a reject; 8 was never read."""
+    """Offsets 0 to 2 hold calls, 3 a tombstone, 4 a reject; 14 was never read."""
     assert below(trace(book.settings, "llm.usage/0/2"), "telling").facts["event"] == "openai/c"
     assert "told of none" in trace(book.settings, "llm.usage/0/3").facts["said"]
     reject = below(trace(book.settings, "llm.usage/0/4"), "reject")
     assert (reject.relation, reject.facts["state"]) == ("rejected as", "open")
-    with pytest.raises(MisuseError, match=r"nothing under 'llm.usage/0/8'. It can be\n  a statement line"):
-        trace(book.settings, "llm.usage/0/8")
+    with pytest.raises(MisuseError, match=r"nothing under 'llm.usage/0/14'. It can be\n  a statement line"):
+        trace(book.settings, "llm.usage/0/14")
 
 
 def test_a_task_leads_to_the_lines_of_its_calls(book: LakeBuilder) -> None:
@@ -253,7 +286,7 @@ def test_lineage_says_which_calls_belong_to_a_close_and_which_came_after_it(book
     assert rows == [
         (True, "2026-06-01", 0, 0, 1, 0, "answers-1", 1, usd("0.001")),
         (True, "2026-06-30", 1, 1, 1, 0, "none", 1, usd("0.001")),
-        (False, "2026-06-15", 7, 7, 3, 1, "none", 1, usd("0.002")),
+        (False, "2026-06-15", 11, 11, 3, 1, "none", 1, usd("0.002")),
     ]
     kinds = book.query(
         f"select lineage_kind, follows_from from audit.fct_lineage where lineage_kind <> 'calls' "
