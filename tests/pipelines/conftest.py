@@ -17,18 +17,22 @@ from tollbook.settings import Settings
 
 VERSION = "tollbook-0000000007-c000000000042.duckdb"
 MARTS = {
-    "finance": ("fct_chargeback_by_team", "fct_chargeback_by_workflow", "fct_period_charges", "dim_billing_periods"),
+    "finance": (
+        *("fct_chargeback_by_team", "fct_chargeback_by_workflow", "fct_period_charges", "dim_billing_periods"),
+        "fct_charges",
+    ),
     "insight": ("fct_price_index",),
     "engineering": ("fct_usage_daily", "fct_tasks"),
-    "audit": ("fct_ledger_balance", "fct_kafka_offsets", "fct_tellings_daily"),
+    "audit": ("fct_ledger_balance", "fct_kafka_offsets", "fct_tellings_daily", "fct_lineage"),
 }
 Row = dict[str, Any]
 
 
 def contracted_columns(schema: str, table: str) -> list[tuple[str, str]]:
     """Return names and types of a mart's columns, as its contract in the dbt project has them."""
-    path = shipped_folder("dbt_project") / "models" / "marts" / schema / f"_{schema}__models.yml"
-    (model,) = [each for each in yaml.safe_load(path.read_text("utf-8"))["models"] if each["name"] == table]
+    files = sorted((shipped_folder("dbt_project") / "models" / "marts" / schema).glob("_*__models.yml"))
+    models = [each for path in files for each in yaml.safe_load(path.read_text("utf-8"))["models"]]
+    (model,) = [each for each in models if each["name"] == table]
     return [(column["name"], column["data_type"]) for column in model["columns"]]
 
 

@@ -80,11 +80,20 @@ class PublishedPeriod:
 class PeriodLines(PublishedPeriod):
     """The statement lines of a billing period as one build published it.
 
+    The lines of a closed period are the same in every build after its close, and so is their version.
+
     Attributes:
         lines: `statement_line/v1`, by team and currency; one at least.
+        close_number: Entry of the log of closes that closed the period; None while it is open.
     """
 
     lines: list[Row]
+    close_number: int | None = None
+
+    @property
+    def version(self) -> str:
+        """Name of the close, else of the build, among versions of the period."""
+        return f"build-{self.build_number}" if self.close_number is None else f"close-{self.close_number}"
 
 
 def read_period(settings: Settings, period: str) -> PeriodLines:
@@ -110,6 +119,7 @@ def read_period(settings: Settings, period: str) -> PeriodLines:
         built_commit=first["built_commit"],
         built_at=first["built_at"],
         lines=lines,
+        close_number=first["close_number"],
     )
 
 
@@ -205,6 +215,7 @@ def _question(start: date) -> str:
     )
     return (
         f"select {apart}, sum(calls) as calls, sum(unpriced_calls) as unpriced_calls, {sums}, "
-        "build_number, built_commit, built_at from finance.fct_charges, audit.publication "
+        f"(select max(close_number) from finance.dim_billing_periods where billing_period_start = date '{start}') "
+        "as close_number, build_number, built_commit, built_at from finance.fct_charges, audit.publication "
         f"where billing_period_start = date '{start}' group by all order by {order}"
     )

@@ -310,3 +310,21 @@ def test_the_command_says_what_it_wrote_and_what_is_unknown(
     assert (told["state"], second["state"]) == ("written", "unchanged")
     assert (told["teams"], told["lines"], told["files"], told["digest"]) == (2, 2, 30, second["digest"])
     assert first.err == "charges of unknown effective cost, left out of every amount: 1\n"
+
+
+def test_a_closed_period_has_one_version_whatever_is_built_after_its_close(charges: ChargeBook) -> None:
+    """What finance signed is not written anew by the next night's build."""
+    charges.charge("search", "1.005")
+    published = charges.publish().serve / "tollbook.duckdb"
+    with duckdb.connect(published) as book:
+        book.execute(
+            "update finance.dim_billing_periods set period_state = 'closed', close_number = 4 "
+            "where billing_period_start = date '2026-06-01'"
+        )
+    first = export_statements(charges.settings, "2026-06")
+    with duckdb.connect(published) as book:
+        book.execute("update audit.publication set build_number = build_number + 1")
+    second = export_statements(charges.settings, "2026-06")
+    assert first.export.folder.name == "close-4"
+    assert (first.export.written, second.export.written) == (True, False)
+    assert second.export.digest == first.export.digest

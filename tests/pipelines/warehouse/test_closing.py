@@ -56,9 +56,7 @@ def _no_reference_left(lake: LakeBuilder) -> Any:
     shutil.rmtree(lake.settings.home / "reference", ignore_errors=True)
 
 
-def test_closed_rows_stay_and_what_comes_late_is_a_correction_in_the_open_period(
-    lake: LakeBuilder, event: Any
-) -> None:
+def test_closed_rows_stay_and_what_comes_late_is_a_correction_in_the_open_period(lake: LakeBuilder, event: Any) -> None:
     """Two calls in June and one in July, 0.001 USD each; after June is closed one more of June, of 0.002, arrives.
 
     Then July is closed too, with the correction in it; the late call turns out to have cost 0.005 by a higher revision,
