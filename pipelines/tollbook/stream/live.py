@@ -8,7 +8,7 @@ when the meter begins and when another build is published; in between each commi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -35,10 +35,16 @@ _LEAST_REST = 9
 
 
 class LiveUsage:
-    """The live aggregates of a lake."""
+    """The live aggregates of a lake.
 
-    def __init__(self, lake: Path, serve: Path) -> None:
-        self._lake, self._serve = lake, serve
+    Args:
+        lake: Folder of the lake.
+        serve: Folder of the published files.
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(self, lake: Path, serve: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lake, self._serve, self._clock = lake, serve, clock
         self._commit, self._base = 0, -1
         self._since_build = self._before = _no_minutes()
         self._due = float("-inf")
@@ -53,9 +59,9 @@ class LiveUsage:
             at_once: Publish even if the last time is short ago, as before an end.
         """
         base = built_commit(self._serve)
-        if (commit == self._published and base == self._base) or (not at_once and time.monotonic() < self._due):
+        if (commit == self._published and base == self._base) or (not at_once and self._clock() < self._due):
             return False
-        begun = time.monotonic()
+        begun = self._clock()
         recent = now - timedelta(hours=RECENT_HOURS)
         if base != self._base or commit < self._commit:
             self._load(base, commit, recent)
@@ -64,7 +70,7 @@ class LiveUsage:
         self._forget(recent)
         self._write(commit)
         self._published = commit
-        took = time.monotonic() - begun
+        took = self._clock() - begun
         self._due = begun + max(_PUBLISH_SECONDS, (1 + _LEAST_REST) * took)
         return True
 

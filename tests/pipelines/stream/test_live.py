@@ -11,7 +11,6 @@ from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
-import pytest
 from kafka import KafkaProducer
 
 from tollbook.lake.live_file import built_commit, live_path
@@ -143,14 +142,11 @@ def test_recent_minutes_are_published_and_older_ones_left_out(
     ]
 
 
-def test_what_is_published_is_not_published_again(
-    settings: Settings, new_topic: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_published_is_not_published_again(settings: Settings, new_topic: Callable[..., str]) -> None:
     """A meter that waits costs nothing, and a busy one publishes once a second."""
     topic = new_topic(partitions=1)
     clock = [100.0]
-    monkeypatch.setattr("tollbook.stream.live.time.monotonic", lambda: clock[0])
-    live = LiveUsage(settings.lake, settings.serve)
+    live = LiveUsage(settings.lake, settings.serve, clock=lambda: clock[0])
     _meter(settings, topic, {"event_id": "a"})
     assert _publish(settings, live)
     assert not _publish(settings, live, at_once=True)
