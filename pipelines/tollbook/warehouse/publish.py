@@ -20,6 +20,7 @@ from tollbook.errors import LakeWriteError, WarehouseStateError
 from tollbook.lake.log import sync_folder, write_synced
 from tollbook.lake.steps import reached
 from tollbook.settings import Settings
+from tollbook.warehouse.book import transaction
 from tollbook.warehouse.lock import HeldLock
 from tollbook.warehouse.project import descriptions
 from tollbook.warehouse.state import WarehouseFolder, open_ledger, open_marts, read_progress, stamped_build
@@ -142,12 +143,14 @@ def _describe(marts: DuckDBPyConnection, folder: WarehouseFolder) -> None:
     if not bare:
         return
     known = descriptions(folder) | {("audit", "publication"): ("One row: the build that made this file.", {})}
+    comments = []
     for schema, table in bare:
         name = f'"{schema}"."{table}"'
         description, columns = known.get((schema, table), ("", {}))
-        marts.execute(f"comment on table {name} is {_literal(description)}")
-        for column, text in columns.items():
-            marts.execute(f'comment on column {name}."{column}" is {_literal(text)}')
+        comments.append(f"comment on table {name} is {_literal(description)}")
+        comments += [f'comment on column {name}."{column}" is {_literal(text)}' for column, text in columns.items()]
+    with transaction(marts):  # each by itself would be synced to disk
+        marts.execute(";\n".join(comments))
 
 
 def _sweep(serve: Path) -> None:
