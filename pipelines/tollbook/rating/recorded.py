@@ -111,7 +111,20 @@ def read_prices(content: bytes, sku_price_ids: Collection[str], contract_ids: Co
     table, told = _read(content)
     chosen = pc.is_in(table["sku_price_id"], pa.array(sku_price_ids, pa.string()))
     of_contracts = pc.is_in(table["contract_id"], pa.array(contract_ids, pa.string()))
-    return RecordedPrices(_units(told), tuple(_prices(table.filter(pc.or_(chosen, of_contracts)))))
+    return RecordedPrices(_units(told), tuple(_prices(table.filter(pc.or_(chosen, of_contracts)).to_pylist())))
+
+
+def read_price(content: bytes, sku_price_id: str) -> RecordedPrices:
+    """Return the list prices of one identity; nothing is compiled.
+
+    Raises:
+        CorruptManifestError: It is no file of a catalogue.
+    """
+    table, told = _read(content)
+    places = [place for place, name in enumerate(table["sku_price_id"].to_pylist()) if name == sku_price_id]
+    # A mask or a filter would make an array of it, and pyarrow imports pandas for the first one that is made.
+    rows = [row for place in places for row in table.slice(place, 1).to_pylist()]
+    return RecordedPrices(_units(told), tuple(_prices(rows)))
 
 
 def read_catalogue(content: bytes) -> Catalogue:
@@ -123,7 +136,7 @@ def read_catalogue(content: bytes) -> Catalogue:
     table, told = _read(content)
     names = Names(**{**told["names"], "gateways": frozenset(told["names"]["gateways"])})
     units = _units(told)
-    prices = tuple(_prices(table))
+    prices = tuple(_prices(table.to_pylist()))
     lookup = _lookup(told["lookup"], names, prices)
     catalogue = Catalogue.of(prices, lookup, list_name=told["list_name"], names=names, units=units)
     # A later release may digest otherwise; what was recorded keeps the name that events bear.
@@ -132,7 +145,7 @@ def read_catalogue(content: bytes) -> Catalogue:
 
 def _read(content: bytes) -> tuple[pa.Table, dict[str, Any]]:
     try:
-        table = pq.read_table(pa.BufferReader(content))
+        table = pq.ParquetFile(pa.BufferReader(content)).read()  # read_table would import pandas
         return table, json.loads(zlib.decompress(table.schema.metadata[_RULES]))
     except (pa.ArrowException, KeyError, TypeError, ValueError, zlib.error) as broken:
         raise CorruptManifestError(f"expected the file of a price catalogue, got: {broken}") from broken
@@ -161,8 +174,8 @@ def _rows(place: int, price: Price) -> Iterator[dict[str, Any]]:
         }
 
 
-def _prices(table: pa.Table) -> Iterator[Price]:
-    for _, rows in groupby(table.to_pylist(), key=lambda row: row["price"]):
+def _prices(rates: Iterable[dict[str, Any]]) -> Iterator[Price]:
+    for _, rows in groupby(rates, key=lambda row: row["price"]):
         members = list(rows)
         first: Mapping[str, Any] = members[0]
         yield Price(

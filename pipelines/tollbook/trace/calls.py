@@ -47,17 +47,8 @@ def calls_nodes(trace: Tracing, line: Row) -> list[Node]:
         found = _recounted(trace, name, tellings)
         listed = _listed(trace, line, name, tellings)
     nodes = [_summed(line, lineage, found, listed)]
-    if line["sku_price_id"] is not None and listed:
-        nodes.append(
-            price_node(
-                trace,
-                line["sku_price_id"],
-                model=line["model"],
-                provider=line["provider"],
-                catalogues={row["catalogue_version"] for row in lineage},
-                at=listed[0]["occurred_at"],
-            )
-        )
+    if line["sku_price_id"] is not None:
+        nodes.append(price_node(trace, line["sku_price_id"], catalogues={row["catalogue_version"] for row in lineage}))
     return nodes + [owner_rule_node(trace, rule, calls) for rule, calls in sorted(owners.items())]
 
 

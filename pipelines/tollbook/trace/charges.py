@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final
@@ -143,8 +142,7 @@ def _allocated(trace: Tracing, row: Row) -> list[Node]:
     """Return how an allocated line became whose it is, and the charge that it is a part of."""
     parts: list[Node] = []
     if row["allocated_method_id"] is not None:
-        details = json.loads(row["allocated_method_details"] or "{}")
-        parts.append(rule_node(trace, row["allocated_method_id"], details, row["allocated_ratio"]))
+        parts.append(rule_node(trace, row))
     origin = None
     if row["origin_charge_id"] is not None:
         origin = origin_node(trace, row["origin_charge_id"], "part of")

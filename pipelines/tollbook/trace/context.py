@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tollbook.closing.adjustments import Adjustments, read_adjustments
 from tollbook.closing.closes import Closes, read_closes
+from tollbook.rating.periods.calendar import BillingCalendar
+from tollbook.reference.billing_calendar import billing_calendar
 from tollbook.reference.dated.use import ReferenceBook, read_reference
 from tollbook.settings import Settings
 from tollbook.trace.published import PublishedBook
@@ -41,6 +43,11 @@ class Tracing:
     def adjustments(self) -> Adjustments:
         """The log of disputes and adjustments."""
         return read_adjustments(self.settings.lake)
+
+    @cached_property
+    def calendar(self) -> BillingCalendar:
+        """The billing calendar in use."""
+        return billing_calendar(self.settings)
 
     @cached_property
     def reference(self) -> ReferenceBook:

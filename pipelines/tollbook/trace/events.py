@@ -76,12 +76,7 @@ def task_node(trace: Tracing, task_id: str) -> Node | None:
         condition = f"task_id = ? and telling_state = '{STANDING}'"
         counted = tellings.sums("task_id = ?", [task_id])
         listed = tellings.rows(condition, [task_id], trace.events)
-        ids = [
-            charge
-            for (charge,) in tellings.connection.execute(
-                f"select distinct charge_id from tellings where {condition} order by all", [task_id]
-            ).fetchall()
-        ]
+        ids = tellings.lines(condition, [task_id])
     told = {name: sum((row[name] or 0) for row in rows) for name in SUMMED}
     facts = {
         "workflow": [row["workflow"] for row in rows],
@@ -107,16 +102,7 @@ def _telling(trace: Tracing, row: Row, *, named: bool = False) -> Node:
     parts: list[Node] = [_commit(trace, row)]
     if row["telling_state"] == STANDING:
         if row["sku_price_id"] is not None:
-            parts.append(
-                price_node(
-                    trace,
-                    row["sku_price_id"],
-                    model=row["model"],
-                    provider=row["provider"],
-                    catalogues=[row["catalogue_version"]],
-                    at=row["occurred_at"],
-                )
-            )
+            parts.append(price_node(trace, row["sku_price_id"], catalogues=[row["catalogue_version"]]))
         parts.append(owner_rule_node(trace, row["owner_rule"] or "none"))
         parts += _line_nodes(trace, [row["charge_id"]])
     return Node("telling", place_of(row), facts, tuple(parts), "told by")

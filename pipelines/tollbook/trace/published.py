@@ -12,6 +12,7 @@ import duckdb
 
 from tollbook.errors import NothingPublishedError, OutdatedPublicationError
 from tollbook.settings import Settings
+from tollbook.trace.literals import Value, bound
 from tollbook.warehouse.publish import PUBLISHED
 
 Row = dict[str, Any]
@@ -33,7 +34,7 @@ class PublishedBook:
     built_rating: int
     built_at: datetime
 
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    def rows(self, sql: str, parameters: Sequence[Value] = ()) -> list[Row]:
         """Return the rows of a query, column to value.
 
         Raises:
@@ -59,9 +60,9 @@ def published_book(settings: Settings) -> Iterator[PublishedBook]:
         yield PublishedBook(connection, **build)
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any]) -> list[Row]:
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Value]) -> list[Row]:
     try:
-        answer = connection.execute(sql, list(parameters))
+        answer = connection.execute(bound(sql, parameters))
     except (duckdb.CatalogException, duckdb.BinderException) as fault:
         raise OutdatedPublicationError(
             "expected the marts as this version makes them in the published file, built by an older version: run "

@@ -11,10 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Final
 
 import duckdb
-import pyarrow as pa
 
 from tollbook.lake.layout import USAGE
 from tollbook.lake.merge import USAGE_VERSION
@@ -23,6 +22,7 @@ from tollbook.lake.remote import local_paths
 from tollbook.lake.snapshot import LiveFile, load_snapshot
 from tollbook.rating.periods.calendar import BillingCalendar
 from tollbook.settings import Settings
+from tollbook.trace.literals import Value, bound, table
 from tollbook.trace.published import PublishedBook, Row
 from tollbook.warehouse.compiled import call_place, make_schemas, run_models
 from tollbook.warehouse.keys import SAME_CALL_DAYS
@@ -33,7 +33,13 @@ from tollbook.warehouse.state import WarehouseFolder
 STANDING: Final = "standing"
 _KEY: Final = "hash(source, event_id)"
 _IS_WANTED: Final = f"{_KEY} in (select call_key from memory.main.keys)"
-_NO_KEYS: Final = pa.schema([("call_key", pa.uint64()), ("event_date", pa.date32())])
+_BILLING_DAY: Final = {
+    "event_date": "date",
+    "billing_date": "date",
+    "billing_period_start": "date",
+    "begins_at": "timestamptz",
+    "ends_at": "timestamptz",
+}
 _TELLINGS: Final = f"""
     select
         rated.topic, rated.kafka_partition, rated.kafka_offset, rated.record_item, rated.source, rated.event_id,
@@ -69,13 +75,13 @@ class Tellings:
 
     connection: duckdb.DuckDBPyConnection
 
-    def rows(self, condition: str = "true", parameters: Sequence[Any] = (), limit: int | None = None) -> list[Row]:
+    def rows(self, condition: str = "true", parameters: Sequence[Value] = (), limit: int | None = None) -> list[Row]:
         """Return tellings by time, then by place, as many as `limit`."""
         order = "occurred_at, topic, kafka_partition, kafka_offset, record_item"
         most = "" if limit is None else f"limit {limit}"
         return self._ask(f"select * from tellings where {condition} order by {order} {most}", parameters)
 
-    def sums(self, condition: str, parameters: Sequence[Any]) -> Row:
+    def sums(self, condition: str, parameters: Sequence[Value]) -> Row:
         """Return the sums over the calls that a condition keeps; what is unknown adds nothing."""
         (row,) = self._ask(
             f"""
@@ -92,7 +98,12 @@ class Tellings:
         )
         return row
 
-    def files(self, condition: str, parameters: Sequence[Any]) -> list[str]:
+    def lines(self, condition: str, parameters: Sequence[Value]) -> list[str]:
+        """Return the charge lines that the calls that a condition keeps are in, by name."""
+        rows = self._ask(f"select distinct charge_id from tellings where {condition} order by all", parameters)
+        return [row["charge_id"] for row in rows]
+
+    def files(self, condition: str, parameters: Sequence[Value]) -> list[str]:
         """Return the files that hold the calls that a condition keeps."""
         rows = self._ask(
             f"select distinct file_path from tellings where telling_state = '{STANDING}' and {condition} order by all",
@@ -100,8 +111,8 @@ class Tellings:
         )
         return [row["file_path"] for row in rows]
 
-    def _ask(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
-        answer = self.connection.execute(sql, list(parameters))
+    def _ask(self, sql: str, parameters: Sequence[Value]) -> list[Row]:
+        answer = self.connection.execute(bound(sql, parameters))
         names = [column[0] for column in answer.description or ()]
         return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
 
@@ -111,7 +122,7 @@ def tellings_of(
     settings: Settings,
     book: PublishedBook,
     condition: str,
-    parameters: Sequence[Any],
+    parameters: Sequence[Value],
     dates: Iterable[date] | None = None,
 ) -> Iterator[Tellings]:
     """Give every telling of the calls of which one telling meets a condition, resolved, rated and placed.
@@ -138,8 +149,7 @@ def tellings_of(
         searched = [file for file in files if chosen is None or _date(file) in chosen]
         connection.execute(
             f"create table keys as select distinct {_KEY} as call_key, event_date "
-            f"from ({reader.sql(searched)}) where {condition}",
-            list(parameters),
+            f"from ({reader.sql(searched)}) where {bound(condition, parameters)}"
         )
         near = _near(day for (day,) in connection.execute("select distinct event_date from keys").fetchall())
         around = reader.holding(connection, [file for file in files if _date(file) in near])
@@ -184,13 +194,13 @@ class _Reader:
         names = {name for (name,) in answer.fetchall()}
         return [file for file in files if local_paths(self.settings.lake, [file.entry.path])[0] in names]
 
-    def commits(self, files: Sequence[LiveFile]) -> pa.Table:
+    def commits(self, files: Sequence[LiveFile]) -> list[Row]:
         """Return the files as a plan names them."""
         paths = local_paths(self.settings.lake, [file.entry.path for file in files])
-        return pa.table(
-            {"role": ["usage"] * len(files), "commit_number": [file.commit for file in files], "path": paths},
-            schema=pa.schema([("role", pa.string()), ("commit_number", pa.int64()), ("path", pa.string())]),
-        )
+        return [
+            {"role": "usage", "commit_number": file.commit, "path": path}
+            for file, path in zip(files, paths, strict=True)
+        ]
 
 
 def _is_in(file: LiveFile, built_commit: int) -> bool:
@@ -227,20 +237,18 @@ def _make_ratings(
 
 
 def _make_plan(
-    connection: duckdb.DuckDBPyConnection, folder: WarehouseFolder, files: pa.Table, days: Collection[date]
+    connection: duckdb.DuckDBPyConnection, folder: WarehouseFolder, files: Sequence[Row], days: Collection[date]
 ) -> None:
     """Give the models what the last build went by, but for the files and dates, which are those of the tellings."""
     scope = json.loads(folder.plan.read_text(encoding="utf-8"))
     calendar = BillingCalendar(scope["billing_time_zone"])
-    tables = {
-        "files": files,
-        "billing_days": billing_days(calendar, sorted(days)),
-        "cross_date_keys": _NO_KEYS.empty_table(),
+    told = {
+        "files": table({"role": "varchar", "commit_number": "bigint", "path": "varchar"}, files),
+        "billing_days": table(_BILLING_DAY, billing_days(calendar, sorted(days))),
+        "cross_date_keys": table({"call_key": "ubigint", "event_date": "date"}, ()),
     }
-    for name, table in tables.items():
-        connection.register("told", table)
-        connection.execute(f"create table scratch.plan.{name} as select * from told")
-        connection.unregister("told")
+    for name, query in told.items():
+        connection.execute(f"create table scratch.plan.{name} as {query}")
     for name in ("places", "closed_periods"):
         path = str(folder.plan.with_name(f"{name}.parquet")).replace("'", "''")
         connection.execute(f"create table scratch.plan.{name} as select * from read_parquet('{path}')")

@@ -179,7 +179,7 @@ def write_plan(folder: WarehouseFolder, lake: Path, plan: Plan, known: Knowledge
     folder.plan.parent.mkdir(parents=True, exist_ok=True)
     tables = {
         "dates": pa.table({"event_date": pa.array(plan.event_dates, pa.date32())}),
-        "billing_days": billing_days(known.calendar, plan.event_dates),
+        "billing_days": pa.Table.from_pylist(billing_days(known.calendar, plan.event_dates), schema=_BILLING_DAYS),
         "files": pa.Table.from_pylist([*plan.files, *_closed_files(lake, known.closes)], schema=_FILES),
         "cross_date_keys": plan.cross_dates.keys,
         "places": known.places.table(),
@@ -253,14 +253,18 @@ def _closed_periods(closes: Closes) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=_CLOSED_PERIODS)
 
 
-def billing_days(calendar: BillingCalendar, event_dates: Iterable[date]) -> pa.Table:
+def billing_days(calendar: BillingCalendar, event_dates: Iterable[date]) -> list[dict[str, Any]]:
     """Return the days of the billing calendar that event dates lie in, as the plan tells them."""
-    parts = [
-        (part.event_date, part.billing_date, BillingPeriod.of(part.billing_date).start, part.begins_at, part.ends_at)
+    return [
+        {
+            "event_date": part.event_date,
+            "billing_date": part.billing_date,
+            "billing_period_start": BillingPeriod.of(part.billing_date).start,
+            "begins_at": part.begins_at,
+            "ends_at": part.ends_at,
+        }
         for part in calendar.days_of(event_dates)
     ]
-    rows = [dict(zip(_BILLING_DAYS.names, part, strict=True)) for part in parts]
-    return pa.Table.from_pylist(rows, schema=_BILLING_DAYS)
 
 
 def _files_of(

@@ -20,7 +20,7 @@ from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.prices import Agreement, Origin, Price, Uplift
 from tollbook.rating.rate import rate_by_book
-from tollbook.rating.recorded import read_catalogue, write_catalogue
+from tollbook.rating.recorded import read_catalogue, read_price, write_catalogue
 from tollbook.rating.sources.compose import compose
 from tollbook.rating.sources.exchange import ExchangeRate, ExchangeRates
 from tollbook.rating.sources.overlays import read_overlay
@@ -218,3 +218,18 @@ def test_the_file_can_be_read_without_us(tmp_path: Path, genai_catalogue: Catalo
     assert (row["pico_usd_numerator"], row["pico_usd_denominator"]) == ("2000000", "1")
     log = json.loads((tmp_path / "reference" / "prices" / "commits" / f"{1:020d}.json").read_text())
     assert log["version"] == genai_catalogue.version
+
+
+def test_the_prices_of_one_identity_are_read_without_the_others() -> None:
+    """A price that is cut at an instant has one identity on both sides of it."""
+    cut = [
+        Price("p", "m", {"input_tokens": 3, "output_tokens": 4}, valid_to=JUNE, published_id="one"),
+        Price("p", "other", {"input_tokens": 9}),
+        Price("p", "m", {"input_tokens": 3, "output_tokens": 4}, valid_from=JUNE, published_id="one"),
+    ]
+    content = write_catalogue(Catalogue.from_rows(cut, version="v"))
+    assert [(each.valid_from, each.valid_to, each.rates) for each in read_price(content, "one").prices] == [
+        (None, JUNE, {"input_tokens": 3, "output_tokens": 4}),
+        (JUNE, None, {"input_tokens": 3, "output_tokens": 4}),
+    ]
+    assert read_price(content, "two").prices == ()
