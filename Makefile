@@ -45,7 +45,7 @@ lint: $(SYNC_STAMP) ## Check style, types, SQL and the lock; changes nothing.
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	mkdir -p $(TOOLS)/lint
-	$(RUN) sqlfluff lint --disable-progress-bar dbt_project
+	$(RUN) sqlfluff lint --disable-progress-bar --processes 2 dbt_project
 	$(UV) lock --check
 
 format: $(SYNC_STAMP) ## Format the Python code and mend what ruff can mend.

@@ -1,5 +1,5 @@
--- Every charge as a whole and its lines, cost by cost; what is not known is so in every line. A correction may move what
--- one team bears to another, and leave the whole as it was.
+-- Every charge as a whole and its lines, cost by cost; what is not known is so in every line. A correction may move
+-- what one team bears to another, and leave the whole as it was.
 with origins as (
 
     select * from {{ ref('fct_charge_origins') }}
@@ -49,6 +49,8 @@ where not coalesce(charges.are_corrections, origins.corrects_charge_id is not nu
         coalesce(origins.list_cost, 0) <> coalesce(charges.list_cost, 0)
         or coalesce(origins.contracted_cost, 0) <> coalesce(charges.contracted_cost, 0)
         or coalesce(origins.effective_cost, 0) <> coalesce(charges.effective_cost, 0)
-        or coalesce(origins.pricing_currency_contracted_cost, 0) <> coalesce(charges.pricing_currency_contracted_cost, 0)
-        or coalesce(origins.pricing_currency_effective_cost, 0) <> coalesce(charges.pricing_currency_effective_cost, 0)
+        or coalesce(origins.pricing_currency_contracted_cost, 0)
+        <> coalesce(charges.pricing_currency_contracted_cost, 0)
+        or coalesce(origins.pricing_currency_effective_cost, 0)
+        <> coalesce(charges.pricing_currency_effective_cost, 0)
     )

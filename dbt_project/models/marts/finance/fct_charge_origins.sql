@@ -12,7 +12,8 @@ with origins as (
 
 closed as (
 
-    select * from origins where false
+    select * from origins
+    where false
 
     union all by name
 

@@ -8,7 +8,8 @@ with restated as (
 
 closed as (
 
-    select * from restated where false
+    select * from restated
+    where false
 
     union all by name
 

@@ -13,7 +13,8 @@ with invoice_lines as (
 
 closed as (
 
-    select * from invoice_lines where false
+    select * from invoice_lines
+    where false
 
     union all by name
 

@@ -4,6 +4,7 @@ with source as (
 
 )
 
-select *
+-- The columns are those of the version that closed the period.
+select * -- noqa: AM04
 
 from source
