@@ -26,6 +26,7 @@ from tollbook.lake.sweep import LOGGED_TABLES
 from tollbook.lake.working_copy import remote_of
 
 _WORKERS: Final = 16
+_DATA: Final = (".parquet", ".csv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,8 @@ def _key(log: str, number: int) -> str:
 def _files(lake: Path) -> Iterator[tuple[str, Path]]:
     """Yield the keys and paths of data files and of what machines share."""
     for table in (*DATE_KEY, *LOGGED_TABLES):
-        for path in sorted((lake / table).rglob("*.parquet")):
-            if not path.name.startswith("."):
+        for path in sorted((lake / table).rglob("*")):
+            if path.suffix in _DATA and not path.name.startswith("."):
                 yield path.relative_to(lake).as_posix(), path
     for key in SHARED_FILES:
         if (lake / key).exists():

@@ -12,7 +12,7 @@ from tollbook.errors import CorruptManifestError, LakeLockedError
 from tollbook.lake.log import entries_after, has_begun, log_lock, newest_number, sweep_temporaries
 from tollbook.lake.store_sweep import sweep_store_log
 
-LOGGED_TABLES = ("ratings", "charges", "reference/prices", "vendor_usage")
+LOGGED_TABLES = ("ratings", "charges", "reference/prices", "vendor_usage", "closed")
 """Folders below the lake whose data count when an entry of their own log, in `commits/`, names them."""
 
 _NUMBERED = re.compile(r"-(\d{20})(-[0-9a-f]+)?\.parquet$")
