@@ -139,7 +139,7 @@ def test_every_macro_is_described() -> None:
     described = {each["name"] for each in yaml.safe_load((folder / "_macros.yml").read_text())["macros"]}
     defined = {
         line.split()[2].split("(")[0]
-        for path in folder.glob("*.sql")
+        for path in folder.rglob("*.sql")
         for line in path.read_text().splitlines()
         if line.startswith("{% macro ")
     }
@@ -163,10 +163,20 @@ def test_unit_tests_pass(lake: LakeBuilder, event: Any) -> None:
 
 
 def test_plain_dbt_build_works_on_the_plan(lake: LakeBuilder, event: Any) -> None:
-    """Analysts work with dbt's own command line; given the plan of the last build it makes the same marts."""
+    """Analysts work with dbt's own command line; given the plan of the last build it makes the same marts.
+
+    Also where another version of the project left a view for a table, and a table for a view.
+    """
     lake.commit([event("a"), event("b", "2026-06-02")])
     build(lake.settings)
     before = lake.everything()
+    with duckdb.connect(lake.settings.warehouse / "tollbook.duckdb") as marts:
+        for name in ("finance.fct_chargeback_by_team", "engineering.fct_usage_daily"):
+            marts.execute(f"drop table {name}")
+            marts.execute(f"create view {name} as select 1 as nothing")
+    with duckdb.connect(lake.settings.warehouse / "scratch.duckdb") as scratch:
+        scratch.execute("drop view staging.stg_plan__dates")
+        scratch.execute("create table staging.stg_plan__dates (nothing integer)")
     command = [str(Path(sys.executable).with_name("dbt")), "build", "--project-dir", str(project_folder())]
     command += ["--profiles-dir", str(project_folder()), "--target-path", str(lake.settings.warehouse / "target")]
     command += ["--log-path", str(lake.settings.warehouse / "logs"), "--exclude-resource-type", "unit_test"]
@@ -195,3 +205,15 @@ def test_full_refresh_without_a_full_plan_is_refused(lake: LakeBuilder, event: A
 
     with pytest.raises(BuildFailedError, match="a full refresh needs a plan of every date"):
         run_dbt(WarehouseFolder.of(lake.settings), ["build", "--full-refresh"])
+
+
+def test_columns_that_differ_from_those_of_the_table_are_refused(lake: LakeBuilder, event: Any) -> None:
+    """Rows are inserted by name, so a column that no model makes any more would be null without a word."""
+    lake.commit([event("a")])
+    build(lake.settings)
+    with duckdb.connect(lake.settings.warehouse / "ledger.duckdb") as ledger:
+        ledger.execute("alter table intermediate.int_telling_days_summed add column left_behind integer")
+    lake.commit([event("b")])
+
+    with pytest.raises(BuildFailedError, match=r"int_telling_days_summed.*held left_behind INTEGER.*--full-refresh"):
+        build(lake.settings)

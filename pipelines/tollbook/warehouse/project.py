@@ -99,7 +99,7 @@ def run_dbt(folder: WarehouseFolder, arguments: Sequence[str], *, tell: Tell | N
         options.append("--no-write-json")  # the project is that of the last full refresh, and writing takes 0.7 s
     callbacks = [] if tell is None else [_listener(tell)]
     manifest = _remembered_manifest(folder, write="--no-write-json" not in options)
-    with _environment({WAREHOUSE_VARIABLE: str(folder.root)}):
+    with _environment({WAREHOUSE_VARIABLE: str(folder.root)}), _only_new_garbage():
         try:
             result = dbtRunner(manifest=manifest, callbacks=callbacks).invoke([*arguments, *options])
             if result.exception is None:
@@ -173,6 +173,20 @@ def _listener(tell: Tell) -> Any:
             tell(Notice(what, event="model", model=model, status=status, seconds=round(seconds, 3)))
 
     return hear
+
+
+@contextmanager
+def _only_new_garbage() -> Iterator[None]:
+    """Let the collector look through what is made within alone.
+
+    dbt makes so many objects that it runs often, and what is there before them, Beam and Great Expectations above all,
+    is much to look through each time.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager
