@@ -24,7 +24,7 @@ _TABLES: Final[Mapping[str, tuple[str, str, str]]] = {
     CHARGES: ("finance.fct_charges", "billing_period_start", "charge_id, pricing_currency"),
     CHARGE_ORIGINS: ("finance.fct_charge_origins", "billing_period_start", "charge_id"),
     INVOICE_LINES: ("finance.fct_invoice_lines", "booked_period_start", "vendor, invoice_id, line_id"),
-    LINEAGE: ("audit.fct_lineage", "billing_period_start", "charge_id, pricing_currency, lineage_number"),
+    LINEAGE: ("audit.fct_lineage", "billing_period_start", "charge_id, pricing_currency, lineage_kind, lineage_number"),
     ACCRUALS: ("finance.fct_accruals", "billing_period_start", "obligation, billing_currency"),
 }
 """Role to table, the column of its period, and an order that leaves nothing open."""

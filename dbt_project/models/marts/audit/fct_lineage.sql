@@ -1,4 +1,12 @@
-{{ config(materialized='table') }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        pre_hook="{{ delete_lineage_to_remake() }}"
+    )
+}}
+
+-- depends_on: {{ ref('stg_plan__billing_days') }}
 
 with charges as (
 
@@ -21,6 +29,8 @@ restated as (
 
     from {{ ref('int_lineage_days_placed') }}
 
+    {{ lineage_to_remake_only() }}
+
 ),
 
 closed_lineage as (
@@ -40,13 +50,21 @@ closed_lineage as (
 
 ),
 
-closed as (
+closed_calls as (
 
     select * exclude (lineage_kind, follows_from)
 
     from closed_lineage
 
     where lineage_kind = 'calls'
+
+),
+
+closed as (
+
+    select * from closed_calls
+
+    {{ lineage_to_remake_only('coalesce(corrects_period_start, billing_period_start)') }}
 
 ),
 
@@ -135,7 +153,8 @@ links_of_lines as (
     select distinct
         links.*,
         charges.billing_period_start,
-        charges.corrects_charge_id
+        charges.corrects_charge_id,
+        charges.corrects_period_start
 
     from links
 
@@ -164,11 +183,11 @@ lineage as (
 
 select
     charge_id,
+    lineage_kind,
     cast(
         row_number() over (
-            partition by charge_id, pricing_currency
+            partition by charge_id, pricing_currency, lineage_kind
             order by
-                lineage_kind,
                 event_date,
                 topic,
                 kafka_partition,
@@ -180,9 +199,9 @@ select
         ) as bigint
     ) as lineage_number,
     billing_period_start,
-    lineage_kind,
     follows_from,
     corrects_charge_id,
+    corrects_period_start,
     event_date,
     topic,
     kafka_partition,
