@@ -116,12 +116,14 @@ def test_a_killed_process_is_replaced_and_no_count_is_lost(
         assert sorted(set(seen)) == list(range(max(seen) + 1)), f"{key} has every count from 0"
 
 
-def test_a_killed_worker_is_replaced_without_anyone_asking(ticking: Path, flink_cluster: FlinkCluster) -> None:
+def test_a_killed_worker_is_replaced_without_anyone_asking(ticking: Path, flink_home: Settings) -> None:
     """The commonest death is a Python process that ran out of memory."""
-    before = workers()
-    os.kill(before[0], signal.SIGKILL)
+    (pool,) = [each.pid for each in flink.status(flink_home).processes if each.name == WORKER_POOL]
+    assert pool is not None
+    victim = workers(pool)[0]
+    os.kill(victim, signal.SIGKILL)
 
-    wait_until(lambda: before[0] not in workers(), "the death")
+    wait_until(lambda: victim not in workers(pool), "the death")
     wait_for_counts(ticking, above=highest(ticking) + 20)
 
     for key, seen in counts(ticking).items():
@@ -148,8 +150,11 @@ def test_a_job_stopped_with_a_savepoint_goes_on_from_it_as_if_it_had_never_stopp
         assert seen == list(range(len(seen))), f"{key} has every count once"
 
 
-def workers() -> list[int]:
-    """Return the pids of the workers: forks of the process that the pool started, with its command line."""
+def workers(pool: int) -> list[int]:
+    """Return the pids of a pool's workers: forks of the process that it started, with that one's command line.
+
+    Other clusters of this machine have workers too, one of them that of the test session beside this one.
+    """
     parents = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -159,4 +164,4 @@ def workers() -> list[int]:
             continue
         if arguments[1:3] == [b"-m", b"tollbook.flink.worker"]:
             parents[int(entry.name)] = parent
-    return sorted(pid for pid, parent in parents.items() if parent in parents)
+    return sorted(pid for pid, parent in parents.items() if parents.get(parent) == pool)
