@@ -62,6 +62,7 @@ def test_first_build_charges_every_call_to_its_team_and_workflow(lake: LakeBuild
     assert lake.query(f"{offsets} from audit.fct_kafka_offsets") == [(0, 6, 5, 3, 2, 1)]
 
 
+@pytest.mark.slow
 def test_marts_add_up_contracted_costs_beside_list_costs(lake: LakeBuilder, event: Any) -> None:
     """Negotiated prices are what teams are charged; the list cost beside shows what they saved."""
     lake.commit(
@@ -93,6 +94,7 @@ def test_marts_add_up_contracted_costs_beside_list_costs(lake: LakeBuilder, even
     assert lake.query(balance) == [("tellings_to_calls", Decimal("0.008"), Decimal("0.008"))]
 
 
+@pytest.mark.slow
 def test_unpriced_usage_has_no_cost_and_is_counted_beside(lake: LakeBuilder, event: Any) -> None:
     """Unknown is null and never zero; a sum that leaves calls out says how many and how large (pitfall 3)."""
     lake.commit([event("a", list_cost=None), event("b"), event("c", "2026-06-02", list_cost=None, model="new")])
@@ -124,6 +126,7 @@ def test_exact_repeat_counts_once_at_any_age(lake: LakeBuilder, event: Any) -> N
     assert states(lake) == {("2026-06-01", "standing"): 1, ("2026-06-01", "duplicate"): 2}
 
 
+@pytest.mark.slow
 def test_bucket_that_is_absent_and_one_that_is_zero_are_the_same_content(lake: LakeBuilder, event: Any) -> None:
     """One reporter leaves out what another reports as zero; that is no reason for a quarantine."""
     lake.commit([event("a"), event("a", cache_read_tokens=0, reasoning_tokens=0, tool_calls=[])])
@@ -133,6 +136,7 @@ def test_bucket_that_is_absent_and_one_that_is_zero_are_the_same_content(lake: L
     assert states(lake) == {("2026-06-01", "standing"): 1, ("2026-06-01", "duplicate"): 1}
 
 
+@pytest.mark.slow
 def test_reused_id_with_other_content_is_quarantined_and_shown(lake: LakeBuilder, event: Any) -> None:
     """The first accepted telling stands, by commit and then by place on Kafka; the other is not dropped (pitfall 8)."""
     lake.commit([event("a"), event("b")], partition=3)
@@ -152,6 +156,7 @@ def test_reused_id_with_other_content_is_quarantined_and_shown(lake: LakeBuilder
     ]
 
 
+@pytest.mark.slow
 def test_highest_revision_stands_whatever_the_order_of_arrival(lake: LakeBuilder, event: Any) -> None:
     """Streamed partials carry growing counts under growing revisions; a late partial changes nothing."""
     lake.commit([event("a", revision=2, action="replace", action_reason="final", input_tokens=300)])
@@ -225,6 +230,7 @@ def test_date_that_loses_its_only_call_is_cleared_everywhere(lake: LakeBuilder, 
     assert lake.query("select task_id from engineering.fct_tasks") == [("task-1",)]
 
 
+@pytest.mark.slow
 def test_unrelated_late_event_keeps_what_is_known_of_other_dates(lake: LakeBuilder, event: Any) -> None:
     """A date made anew for another reason must still know that one of its calls was superseded elsewhere."""
     lake.commit([event("a", "2026-06-01"), event("a", "2026-06-20", revision=1, input_tokens=5)])
@@ -237,6 +243,7 @@ def test_unrelated_late_event_keeps_what_is_known_of_other_dates(lake: LakeBuild
     assert lake.total() == (2, 6, 20, Decimal("0.002"))
 
 
+@pytest.mark.slow
 def test_id_that_comes_back_after_35_days_is_another_call(lake: LakeBuilder, event: Any) -> None:
     """The search for an id under another date is bounded, and the bound is part of what identity means."""
     lake.commit(
@@ -253,6 +260,7 @@ def test_id_that_comes_back_after_35_days_is_another_call(lake: LakeBuilder, eve
     }
 
 
+@pytest.mark.slow
 def test_chain_of_dates_is_one_call_however_it_arrives(lake: LakeBuilder, event: Any) -> None:
     """Dates 30 days apart from one to the next tell of one call; the link that joins two calls may come last."""
     lake.commit([event("a", "2026-06-01"), event("a", "2026-07-31", revision=2, input_tokens=9)])
@@ -295,6 +303,7 @@ def test_task_that_spans_midnight_is_one_row_and_is_made_anew_whole(lake: LakeBu
     ]
 
 
+@pytest.mark.slow
 def test_same_task_id_in_two_workflows_is_two_tasks(lake: LakeBuilder, event: Any) -> None:
     """A task is one run of a workflow, and ids such as `1` are not unique across them."""
     lake.commit([event("a", workflow="answers"), event("b", workflow="reviews")])
@@ -304,6 +313,7 @@ def test_same_task_id_in_two_workflows_is_two_tasks(lake: LakeBuilder, event: An
     assert lake.query("select count(*) from engineering.fct_tasks") == [(2,)]
 
 
+@pytest.mark.slow
 def test_second_build_with_nothing_new_changes_nothing(lake: LakeBuilder, event: Any) -> None:
     """Twice is once."""
     lake.commit([event("a")])
@@ -337,6 +347,7 @@ def test_build_from_nothing_and_build_by_build_give_the_same_book(lake: LakeBuil
     assert lake.everything() == by_increments
 
 
+@pytest.mark.slow
 def test_lake_without_a_commit_publishes_empty_marts(lake: LakeBuilder) -> None:
     """A first look before the first event finds tables without rows, not an error."""
     result = build(lake.settings)
@@ -345,6 +356,7 @@ def test_lake_without_a_commit_publishes_empty_marts(lake: LakeBuilder) -> None:
     assert lake.query("select count(*) from finance.fct_chargeback_by_team") == [(0,)]
 
 
+@pytest.mark.slow
 def test_rejects_alone_move_the_offsets_and_balance(lake: LakeBuilder) -> None:
     """A commit without one accepted event is still part of the book."""
     lake.commit([], rejects=3)
@@ -355,6 +367,7 @@ def test_rejects_alone_move_the_offsets_and_balance(lake: LakeBuilder) -> None:
     assert lake.query("select records, reject_rows from audit.fct_kafka_offsets") == [(3, 3)]
 
 
+@pytest.mark.slow
 def test_lake_older_than_the_warehouse_is_refused(lake: LakeBuilder, event: Any) -> None:
     """A lake restored from an old backup contradicts the marts; going on would mix two books."""
     lake.commit([event("a")])
@@ -366,6 +379,7 @@ def test_lake_older_than_the_warehouse_is_refused(lake: LakeBuilder, event: Any)
         build(lake.settings)
 
 
+@pytest.mark.slow
 def test_refresh_that_died_is_done_again(lake: LakeBuilder, event: Any) -> None:
     """Half the tables of a full refresh may be of the new kind and half of the old."""
     lake.commit([event("a"), event("b", "2026-06-02")])
@@ -376,6 +390,7 @@ def test_refresh_that_died_is_done_again(lake: LakeBuilder, event: Any) -> None:
     assert build(lake.settings).full_refresh
 
 
+@pytest.mark.slow
 def test_changed_models_make_every_date_anew(lake: LakeBuilder, event: Any) -> None:
     """After an upgrade no mart may hold rows that older models made."""
     lake.commit([event("a")])
@@ -388,6 +403,7 @@ def test_changed_models_make_every_date_anew(lake: LakeBuilder, event: Any) -> N
     assert (result.full_refresh, result.event_dates) == (True, 1)
 
 
+@pytest.mark.slow
 def test_index_of_keys_is_made_anew_when_it_is_lost(lake: LakeBuilder, event: Any) -> None:
     """It holds nothing that the lake does not, so losing it loses nothing."""
     lake.commit([event("a", "2026-06-01")])
@@ -399,6 +415,7 @@ def test_index_of_keys_is_made_anew_when_it_is_lost(lake: LakeBuilder, event: An
     assert lake.total()[0] == 1
 
 
+@pytest.mark.slow
 def test_lake_holds_two_versions_of_the_contract_side_by_side(
     lake: LakeBuilder, event: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -419,6 +436,7 @@ def test_lake_holds_two_versions_of_the_contract_side_by_side(
     assert states(lake) == {("2026-06-01", "standing"): 2, ("2026-06-01", "duplicate"): 1}
 
 
+@pytest.mark.slow
 def test_private_file_that_someone_has_open_is_named(lake: LakeBuilder, event: Any) -> None:
     """A curious analyst with the wrong file open stops a build; the message says which file is for readers."""
     lake.commit([event("a")])

@@ -94,6 +94,7 @@ def test_compaction_of_built_and_unbuilt_commits_equals_a_full_refresh(lake: Lak
     assert lake.everything() == incremental
 
 
+@pytest.mark.slow
 def test_first_telling_stays_the_accepted_one_when_both_lie_in_one_file(lake: LakeBuilder, event: Any) -> None:
     """Which of two conflicting tellings stands is told by the commit that each came with, not by the file's."""
     lake.commit([event("other")], partition=1)
@@ -111,6 +112,7 @@ def test_first_telling_stays_the_accepted_one_when_both_lie_in_one_file(lake: La
     assert lake.total()[1] == 600
 
 
+@pytest.mark.slow
 def test_merged_file_is_merged_again_with_its_rows_own_commits(lake: LakeBuilder, event: Any) -> None:
     """A late event comes to a date that was compacted; the second compaction keeps what the first one knew."""
     for name in "abc":
@@ -126,6 +128,7 @@ def test_merged_file_is_merged_again_with_its_rows_own_commits(lake: LakeBuilder
     assert compacted(lake).files_before == 0
 
 
+@pytest.mark.slow
 def test_ratings_stay_over_their_tellings(lake: LakeBuilder, event: Any) -> None:
     """A rating names the place of a telling on Kafka, and that does not change when its file does."""
     lake.commit([event("a"), event("b")])
@@ -146,6 +149,7 @@ def test_ratings_stay_over_their_tellings(lake: LakeBuilder, event: Any) -> None
     assert rerate(lake.settings, load_book=lambda _: book, choice=Choice(model=None), **dates).changed_dates == 0
 
 
+@pytest.mark.slow
 def test_minutes_from_before_the_build_and_after_it_are_not_mixed(lake: LakeBuilder, event: Any) -> None:
     """Live figures add the minutes since the build to the marts, so a file must be of one side."""
     for name in "abcd":
@@ -160,6 +164,7 @@ def test_minutes_from_before_the_build_and_after_it_are_not_mixed(lake: LakeBuil
     assert len(snapshot.of("usage")) == 1
 
 
+@pytest.mark.slow
 def test_gate_refuses_a_merged_file_that_tells_of_other_commits(lake: LakeBuilder, event: Any) -> None:
     """The order of tellings hangs on the commit of each row, so it is held against what the manifest tells."""
     lake.commit([event("a", commit_number=9)], schema_version=2)
@@ -168,6 +173,7 @@ def test_gate_refuses_a_merged_file_that_tells_of_other_commits(lake: LakeBuilde
         build(lake.settings)
 
 
+@pytest.mark.slow
 def test_index_of_keys_takes_only_what_is_new_of_a_merged_file(lake: LakeBuilder, event: Any) -> None:
     """The index must not grow by what it has, or a year of compactions would make it many times as large."""
     lake.commit([event("a"), event("b")])
@@ -192,6 +198,7 @@ def in_delta(lake: LakeBuilder) -> tuple[Any, ...]:
     return rows.select(pl.len(), pl.col("input_tokens").sum(), pl.col("list_cost").sum()).collect().row(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step", ["file_written", "file_renamed", "compaction_written", "entry_written", "entry_linked", "compaction_made"]
 )
@@ -231,6 +238,7 @@ def test_killed_compaction_loses_nothing_and_is_ended_by_the_next(
     assert table.version() <= 3
 
 
+@pytest.mark.slow
 def test_delta_table_is_committed_once_and_follows_what_is_compacted_again(lake: LakeBuilder, event: Any) -> None:
     """Polars reads the same rows, tokens and pico-USD; a file that was merged again leaves the table for another."""
     root = lake.settings.lake
@@ -255,6 +263,7 @@ def test_delta_table_is_committed_once_and_follows_what_is_compacted_again(lake:
     assert in_delta(lake)[0] == 4
 
 
+@pytest.mark.slow
 def test_file_that_does_not_hold_what_it_was_made_of_is_not_committed(
     lake: LakeBuilder, event: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +280,7 @@ def test_file_that_does_not_hold_what_it_was_made_of_is_not_committed(
     assert manifest.commit == 3
 
 
+@pytest.mark.slow
 def test_date_of_very_many_rows_becomes_several_files(
     lake: LakeBuilder, event: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,6 +306,7 @@ def test_date_of_very_many_rows_becomes_several_files(
     assert in_delta(lake)[0] == 12
 
 
+@pytest.mark.slow
 def test_only_hours_that_are_over_are_compacted(lake: LakeBuilder, event: Any) -> None:
     """Files of the present hour are left: more come to them soon. Commits of this lake are a second apart."""
     for name in "abcd":

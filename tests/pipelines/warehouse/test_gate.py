@@ -84,6 +84,7 @@ def test_refused_file_stops_the_build_and_leaves_the_marts_as_they_were(lake: La
     assert lake.total() == (2, 200, 20, Decimal("0.002"))
 
 
+@pytest.mark.slow
 def test_absent_file_is_named(lake: LakeBuilder, event: Any) -> None:
     """A file that a manifest names and the disk does not hold is a loss, whoever deleted it."""
     manifest = lake.commit([event("a")])
@@ -95,6 +96,7 @@ def test_absent_file_is_named(lake: LakeBuilder, event: Any) -> None:
     assert "No such file" in findings[0]
 
 
+@pytest.mark.slow
 def test_damaged_page_is_found_though_the_footer_is_whole(lake: LakeBuilder, event: Any) -> None:
     """A flipped byte in the data leaves size and footer as they were."""
     manifest = lake.commit([event(f"id-{number:04d}", event_note="x" * 50) for number in range(200)])
@@ -108,6 +110,7 @@ def test_damaged_page_is_found_though_the_footer_is_whole(lake: LakeBuilder, eve
     assert all(lake.path(manifest).name in finding for finding in findings)
 
 
+@pytest.mark.slow
 def test_difference_from_the_manifest_names_measure_expected_and_came(lake: LakeBuilder, event: Any) -> None:
     """Rows, tokens and cost in the file are those that were committed, to the pico-dollar."""
     manifest = lake.commit([event("a"), event("b", list_cost=None)])
@@ -126,6 +129,7 @@ def test_difference_from_the_manifest_names_measure_expected_and_came(lake: Lake
     ]
 
 
+@pytest.mark.slow
 def test_count_of_rows_differs(lake: LakeBuilder, event: Any) -> None:
     """A file that lost a row is refused before any row of it is looked at."""
     (finding,) = refused(lake, retell(lake, manifest := lake.commit([event("a")]), rows=2))
@@ -134,6 +138,7 @@ def test_count_of_rows_differs(lake: LakeBuilder, event: Any) -> None:
     assert finding.endswith("rows 2, came 1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "measure"),
     [
@@ -172,6 +177,7 @@ def test_wrong_row_is_counted_under_its_measure(
     assert [finding for finding in findings if finding.endswith(f"{measure} 0, came 1")], findings
 
 
+@pytest.mark.slow
 def test_same_place_twice_is_refused(lake: LakeBuilder, event: Any) -> None:
     """One Kafka record is one row; two rows of one offset would count it twice."""
     manifest = lake.commit([event("a"), event("b")])
@@ -183,6 +189,7 @@ def test_same_place_twice_is_refused(lake: LakeBuilder, event: Any) -> None:
     assert findings[0].endswith("rows_with_a_place_taken 0, came 1")
 
 
+@pytest.mark.slow
 def test_file_of_another_shape_is_refused_with_the_columns_named(lake: LakeBuilder, event: Any) -> None:
     """A schema inferred from a batch changes with the batch; the contract's does not."""
     manifest = lake.commit([event("a")])
@@ -196,6 +203,7 @@ def test_file_of_another_shape_is_refused_with_the_columns_named(lake: LakeBuild
     assert finding.endswith("columns_off 0, came 2 (list_cost: double, surprise: int64)")
 
 
+@pytest.mark.slow
 def test_many_findings_are_shortened(lake: LakeBuilder, event: Any) -> None:
     """A thousand broken files must not scroll the first one away."""
     manifest = lake.commit([event(f"e{day}", f"2026-06-{day:02d}") for day in range(1, 26)])
@@ -206,6 +214,7 @@ def test_many_findings_are_shortened(lake: LakeBuilder, event: Any) -> None:
     assert findings[-1] == "and 5 more"
 
 
+@pytest.mark.slow
 def test_manifest_that_promises_other_totals_fails_the_balance(lake: LakeBuilder, event: Any) -> None:
     """Files may agree with their entries while the running totals do not: the hand-over between them is named."""
     lake.commit([event("a")])

@@ -129,6 +129,7 @@ def test_loss_in_a_mart_fails_the_build_and_names_the_hand_over(lake: LakeBuilde
     assert lake.total() == (3, 270, 30, Decimal("0.003"))
 
 
+@pytest.mark.slow
 def test_failing_model_is_named(lake: LakeBuilder, event: Any) -> None:
     """Dbt's own words, in one line, with the log's place; the next build tries again."""
     lake.commit([event("a")])
@@ -145,6 +146,7 @@ def test_failing_model_is_named(lake: LakeBuilder, event: Any) -> None:
     assert lake.total()[0] == 2
 
 
+@pytest.mark.slow
 def test_marts_that_are_not_of_this_ledger_are_made_anew(lake: LakeBuilder, event: Any) -> None:
     """Someone deletes one file of two; an increment on top of nothing would look like a whole book."""
     lake.commit([event("a", "2026-06-01")])

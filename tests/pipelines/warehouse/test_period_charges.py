@@ -85,6 +85,7 @@ def test_charges_follow_the_totals_of_the_period(lake: LakeBuilder, event: Any, 
     ]
 
 
+@pytest.mark.slow
 def test_building_again_and_from_nothing_leaves_the_charges_as_they_are(
     lake: LakeBuilder, event: Any, tmp_path: Path
 ) -> None:
@@ -104,6 +105,7 @@ def test_building_again_and_from_nothing_leaves_the_charges_as_they_are(
     assert newest_charges(lake.settings.lake) == 1
 
 
+@pytest.mark.slow
 def test_a_build_that_died_after_it_wrote_charges_is_made_good_by_the_next(
     lake: LakeBuilder, event: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +125,7 @@ def test_a_build_that_died_after_it_wrote_charges_is_made_good_by_the_next(
     assert newest_charges(lake.settings.lake) == 1
 
 
+@pytest.mark.slow
 def test_charges_go_by_the_prices_that_were_charged_and_not_by_those_of_today(
     lake: LakeBuilder, event: Any, tmp_path: Path
 ) -> None:
@@ -165,6 +168,7 @@ def test_a_changed_contract_changes_the_charges_without_new_usage(
     assert newest_charges(lake.settings.lake) == 2
 
 
+@pytest.mark.slow
 def test_a_malformed_contract_stops_the_build_before_anything_changes(
     lake: LakeBuilder, event: Any, tmp_path: Path
 ) -> None:
@@ -180,6 +184,7 @@ def test_a_malformed_contract_stops_the_build_before_anything_changes(
     assert lake.total()[0] == 1
 
 
+@pytest.mark.slow
 def test_corrections_of_others_are_in_the_mart_and_are_left_alone(
     lake: LakeBuilder, event: Any, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def test_published_file_holds_marts_with_their_descriptions_and_nothing_else(lak
     assert version == "v1.2.0+"
 
 
+@pytest.mark.slow
 def test_readers_see_whole_versions_during_publishes(lake: LakeBuilder, event: Any) -> None:
     """Builds never break reads: each read sees one version, whole, and never an error."""
     lake.commit([event("a")])
@@ -83,6 +84,7 @@ def test_readers_see_whole_versions_during_publishes(lake: LakeBuilder, event: A
     assert len(seen) > 20
 
 
+@pytest.mark.slow
 def test_reader_of_an_old_version_goes_on_reading_it(
     lake: LakeBuilder, event: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +140,7 @@ def test_publish_that_dies_at_any_step_is_made_good(
     assert not list(lake.settings.serve.glob(".new-*"))
 
 
+@pytest.mark.slow
 def test_status_tells_what_the_lake_the_marts_and_readers_hold(lake: LakeBuilder, event: Any) -> None:
     """`is it current, and does it balance?` in one look."""
     nothing = warehouse_status(lake.settings)

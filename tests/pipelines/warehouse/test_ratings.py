@@ -79,6 +79,7 @@ def test_rerate_reaches_the_marts_on_its_dates_alone(lake: LakeBuilder, event: A
     ) == [(Decimal("0.003"),)]
 
 
+@pytest.mark.slow
 def test_audit_tells_by_which_prices_a_date_is_rated(lake: LakeBuilder, event: Any) -> None:
     """An amount leads back to a price book, and to the rerate that used it."""
     lake.commit([event("a"), event("b", model="other"), event("late", "2026-06-02")])
@@ -126,6 +127,7 @@ def test_unpriced_call_becomes_priced(lake: LakeBuilder, event: Any) -> None:
     assert lake.query(sql) == [(Decimal("0.006"), Decimal("0.006"), 0)]
 
 
+@pytest.mark.slow
 def test_repeats_and_superseded_tellings_are_rated_and_count_once(lake: LakeBuilder, event: Any, void: Any) -> None:
     """Every stored telling is rated, and the balance knows which of them go no further."""
     lake.commit([event("a"), event("a"), event("b"), event("b", revision=1), event("c"), void("c")])
@@ -138,6 +140,7 @@ def test_repeats_and_superseded_tellings_are_rated_and_count_once(lake: LakeBuil
     assert states["duplicate"] == states["superseded"] / 2 == Decimal("0.002")
 
 
+@pytest.mark.slow
 def test_conflict_with_a_call_of_another_date_shows_what_that_costs_now(lake: LakeBuilder, event: Any) -> None:
     """A conflict lists the cost of the telling that stands; when that is rated anew the list must not lag."""
     lake.commit([event("a", "2026-06-01"), event("z", "2026-06-09")])
@@ -175,6 +178,7 @@ def test_full_refresh_gives_the_same_book_as_builds_one_by_one(lake: LakeBuilder
     assert lake.total() == (4, 400, 40, Decimal("0.008"))
 
 
+@pytest.mark.slow
 def test_status_says_how_far_ratings_are_taken(lake: LakeBuilder, event: Any) -> None:
     """Who reruns prices wants to know whether readers see them yet."""
     lake.commit([event("a")])
@@ -202,6 +206,7 @@ def rewrite(lake: LakeBuilder, **columns: list[Any]) -> None:
     entry_path(ratings_log(lake.settings.lake), 1).write_bytes(msgspec.json.encode(told))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("columns", "measure"),
     [
@@ -234,6 +239,7 @@ def test_gate_refuses_ratings_that_are_not_what_their_entry_tells(
     assert lake.everything() == before
 
 
+@pytest.mark.slow
 def test_same_telling_rated_twice_by_one_entry_is_refused(lake: LakeBuilder, event: Any) -> None:
     """Which of the two should hold?"""
     lake.commit([event("a"), event("b")])
@@ -244,6 +250,7 @@ def test_same_telling_rated_twice_by_one_entry_is_refused(lake: LakeBuilder, eve
         build(lake.settings)
 
 
+@pytest.mark.slow
 def test_absent_rating_file_is_named(lake: LakeBuilder, event: Any) -> None:
     """Someone tidied up the lake."""
     lake.commit([event("a")])
@@ -254,6 +261,7 @@ def test_absent_rating_file_is_named(lake: LakeBuilder, event: Any) -> None:
         build(lake.settings)
 
 
+@pytest.mark.slow
 def test_ratings_that_are_gone_are_noticed(lake: LakeBuilder, event: Any) -> None:
     """A restored lake without its ratings would silently go back to the old prices."""
     lake.commit([event("a")])
@@ -280,6 +288,7 @@ def test_rating_lost_on_the_way_to_the_marts_fails_the_balance(lake: LakeBuilder
     assert unbalanced.value.differences == ("ratings, scope all, list_cost: in 1.004, out 0.005, difference 0.999",)
 
 
+@pytest.mark.slow
 def test_ledger_of_an_earlier_version_is_begun_anew(lake: LakeBuilder, event: Any) -> None:
     """An upgrade must not need a manual: all of the book comes from the lake."""
     lake.commit([event("a")])

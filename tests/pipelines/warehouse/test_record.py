@@ -80,6 +80,7 @@ def test_a_refused_file_leaves_the_error_and_the_book_as_it_was(lake: LakeBuilde
     assert textfile(lake)["tollbook_build_success",] == 0
 
 
+@pytest.mark.slow
 def test_a_book_that_does_not_balance_is_counted(lake: LakeBuilder, event: Any) -> None:
     """The alert that matters most: a row vanished, so its amounts were not handed over."""
     lake.commit([event("a", "2026-06-01"), event("b", "2026-06-02")])

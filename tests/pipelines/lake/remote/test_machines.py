@@ -131,6 +131,7 @@ def test_a_new_machine_with_an_empty_home_goes_on(
     assert _totals(first) == _totals(second)
 
 
+@pytest.mark.slow
 def test_a_second_machine_takes_over_and_the_first_is_fenced(
     homes: Callable[[str], Settings], new_topic: NewTopic, lake_url: str
 ) -> None:
@@ -174,6 +175,7 @@ with listening(kill):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["folders_synced", "entry_written", "entry_linked"])
 def test_a_kill_around_the_commit_loses_and_doubles_nothing(
     homes: Callable[[str], Settings], new_topic: NewTopic, lake_url: str, step: str
@@ -195,6 +197,7 @@ def test_a_kill_around_the_commit_loses_and_doubles_nothing(
     assert _meter(first, topic).read == 0
 
 
+@pytest.mark.slow
 def test_a_store_that_goes_away_and_comes_back_loses_nothing(
     homes: Callable[[str], Settings], new_topic: NewTopic, lake_url: str, wire: Wire
 ) -> None:
@@ -254,6 +257,7 @@ def test_compaction_on_another_machine_is_seen_by_all(
     assert _event_ids(first, lake_url) == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 def test_upkeep_gives_up_when_another_machine_did_it_meanwhile(
     homes: Callable[[str], Settings], new_topic: NewTopic, lake_url: str
 ) -> None:
@@ -279,6 +283,7 @@ def test_upkeep_gives_up_when_another_machine_did_it_meanwhile(
     assert _data_in(lake_url) == _named(second)
 
 
+@pytest.mark.slow
 def test_expiry_deletes_replaced_files_from_the_store(
     homes: Callable[[str], Settings], new_topic: NewTopic, lake_url: str
 ) -> None:
@@ -307,6 +312,7 @@ def test_expiry_deletes_replaced_files_from_the_store(
     assert _event_ids(first, lake_url) == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 def test_a_lake_in_a_store_needs_no_copy_to_be_read_by_others(
     homes: Callable[[str], Settings], new_topic: NewTopic, lake_url: str
 ) -> None:
