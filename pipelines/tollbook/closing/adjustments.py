@@ -139,6 +139,10 @@ class Adjustments:
             raise MisuseError(f"expected an open dispute, but {decided.author} decided {number}: {decided.step}")
         return found
 
+    def moved_of(self, charge_id: str) -> Decimal:
+        """Return what was moved of a line in all. Unit: the line's pricing currency."""
+        return sum((entry.moved or Decimal(0) for entry in self.moves() if entry.charge_id == charge_id), Decimal(0))
+
     def moves(self) -> Iterator[AdjustmentEntry]:
         """Yield the entries that move an amount."""
         yield from (entry for entry in self.entries if entry.moved)

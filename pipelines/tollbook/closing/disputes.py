@@ -86,7 +86,7 @@ def resolve_dispute(
         policy.refuse_approver(author, asked_by=dispute.author, what=f"a decision of dispute {number}")
         line = _line(settings, dispute.charge_id)
         step: Step = UPHELD if upheld else REJECTED
-        moved = _moved(settings, line, move or Move()) if upheld else {}
+        moved = _moved(settings, adjustments, line, move or Move()) if upheld else {}
         return _append(
             settings, adjustments, line, step=step, author=author, reason=reason, at=clock(), dispute=number, **moved
         )
@@ -110,7 +110,7 @@ def adjust_line(
     with _log(settings) as adjustments:
         line = _line(settings, charge_id)
         closing_policy(settings).refuse_approver(author, asked_by=None, what=f"an adjustment of {charge_id}")
-        moved = _moved(settings, line, move)
+        moved = _moved(settings, adjustments, line, move)
         return _append(settings, adjustments, line, step=ADJUSTED, author=author, reason=reason, at=clock(), **moved)
 
 
@@ -131,15 +131,17 @@ def _line(settings: Settings, charge_id: str) -> dict[str, Any]:
     return dict(zip(answer.columns, answer.rows[0], strict=True))
 
 
-def _moved(settings: Settings, line: dict[str, Any], move: Move) -> dict[str, Any]:
+def _moved(settings: Settings, adjustments: Adjustments, line: dict[str, Any], move: Move) -> dict[str, Any]:
     held = line["pricing_currency_effective_cost"]
     if held is None:
         raise MisuseError(f"expected a line of known cost, got {line['charge_id']}, whose effective cost is unknown")
-    amount = held if move.amount is None else move.amount
-    if not amount or abs(amount) > abs(held) or (amount < 0) != (held < 0):
+    # What was moved before is another's already: a line can be given away once.
+    left = held - adjustments.moved_of(line["charge_id"])
+    amount = left if move.amount is None else move.amount
+    if not amount or abs(amount) > abs(left) or (amount < 0) != (left < 0):
         raise MisuseError(
-            f"expected an amount of the line's {held:f} {line['pricing_currency']} (of its sign, and not more), got "
-            f"{amount:f}"
+            f"expected an amount of the {left:f} {line['pricing_currency']} that the line's team still bears of its "
+            f"{held:f} (of its sign, and not more), got {amount:f}"
         )
     start, open_start = line["billing_period_start"], read_closes(settings.lake).open_start()
     posted = start if open_start is None else max(start, open_start)

@@ -13,9 +13,9 @@ import yaml
 
 from tollbook.closing.close import CloseRequest, approve_close, propose_close, soft_close
 from tollbook.closing.closes import CloseEntry, read_closes
-from tollbook.closing.disputes import Move, open_dispute, resolve_dispute
+from tollbook.closing.disputes import Move, adjust_line, open_dispute, resolve_dispute
 from tollbook.closing.overview import period_overview
-from tollbook.errors import ApprovalError, CloseRefusedError, CorruptManifestError
+from tollbook.errors import ApprovalError, CloseRefusedError, CorruptManifestError, MisuseError
 from tollbook.reference.kinds import load_file
 from tollbook.warehouse.build import build
 
@@ -203,6 +203,8 @@ def test_a_dispute_stops_the_close_and_moves_what_was_upheld(lake: LakeBuilder, 
             lake.settings, dispute.number, upheld=True, author="search-lead", reason="r", move=move, **clock
         )
     resolve_dispute(lake.settings, dispute.number, upheld=True, author="ben", reason="agreed", move=move, **clock)
+    with pytest.raises(MisuseError, match=r"of the 0\.0010* USD that the line's team still bears"):
+        adjust_line(lake.settings, line, Move(usd(2), "care"), author="ben", reason="once more", **clock)
     built(lake, "2026-07-06")
     by_team = "select team, effective_cost, calls from finance.fct_chargeback_by_team order by all"
     assert lake.query(by_team) == [("care", usd(2), 1), ("search", usd(1), 2)]
