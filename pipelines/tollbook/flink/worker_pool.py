@@ -88,18 +88,35 @@ class WorkerPool:
     def _fork(self, request: str) -> int:
         """Return the pid of a new worker; the process that forks is replaced when it has died.
 
+        A process that is being killed still takes a question and is not yet dead to those who wait for it, so a
+        question without an answer is asked once more of a new one.
+
         Raises:
-            OSError: It died meanwhile.
-            ValueError: It ended without an answer.
+            OSError: It died again.
         """
         if self._forks.poll() is not None:
             self._forks = self._start_forking()
+        answer = self._ask(request)
+        if not answer:
+            self._forks.kill()
+            self._forks.wait()
+            self._forks = self._start_forking()
+            answer = self._ask(request)
+        if not answer:
+            raise OSError("no answer of the process that forks, twice")
+        return int(answer)
+
+    def _ask(self, request: str) -> str:
+        """Return what the process that forks answers: a pid, or nothing when it ends meanwhile."""
         questions, answers = self._forks.stdin, self._forks.stdout
         if questions is None or answers is None:
             raise OSError("the process that forks has no pipes")
-        questions.write(request)
-        questions.flush()
-        return int(answers.readline())
+        try:
+            questions.write(request)
+            questions.flush()
+        except BrokenPipeError:
+            return ""
+        return answers.readline().strip()
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -19,6 +19,7 @@ STANDARD_LIBRARY = {
     "contextlib",
     "dataclasses",
     "datetime",
+    "decimal",
     "fractions",
     "functools",
     "gzip",
