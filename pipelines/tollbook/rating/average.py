@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from tollbook.rating.catalogue import Catalogue
+from tollbook.rating.price_chain import Item, PriceOf
 from tollbook.rating.schedule import DAY_MICROSECONDS, microseconds
 
 
@@ -50,6 +51,22 @@ def average_rate(catalogue: Catalogue, group: int, unit: str, start: datetime, e
             weight = _within(until, opens, closes) - _within(since, opens, closes)
             weighted, held = weighted + weight * rate, held + weight
     return weighted / held if held else None
+
+
+def average_prices(catalogue: Catalogue, start: datetime, end: datetime) -> PriceOf:
+    """Return a function from a unit of a model at a service tier to its average price over `[start, end)`.
+
+    It remembers what it was asked; where nothing prices the unit it returns None. Unit: pico-USD for one unit.
+    """
+    known: dict[Item, Fraction | None] = {}
+
+    def price_of(item: Item) -> Fraction | None:
+        if item not in known:
+            group = catalogue.group(item[0], item[1], item[2])
+            known[item] = average_rate(catalogue, group, item[3], start, end) if group > 0 else None
+        return known[item]
+
+    return price_of
 
 
 def _rate(catalogue: Catalogue, line: int, place: int) -> Fraction | None:

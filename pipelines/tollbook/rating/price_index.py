@@ -25,12 +25,12 @@ from typing import Final
 
 import pyarrow as pa
 
-from tollbook.rating.average import average_rate
+from tollbook.rating.average import average_prices
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.generations import load_generations
 from tollbook.rating.money import PICO_PER_USD
 from tollbook.rating.periods.calendar import UTC_CALENDAR, BillingCalendar
-from tollbook.rating.price_chain import EXACT_ENOUGH, Chain, Item, Period, PriceOf, cost, exact
+from tollbook.rating.price_chain import EXACT_ENOUGH, Chain, Item, Period, cost, exact
 from tollbook.rating.used import UsedUnit
 
 EVERYTHING: Final = "all"
@@ -89,7 +89,7 @@ def price_index(used: Iterable[UsedUnit], catalogue: Catalogue, calendar: Billin
     family_of = _families()
     baskets: defaultdict[str, list[Period]] = defaultdict(list)
     for (start, end), quantities in sorted(periods.items()):
-        price_of = _prices(catalogue, start, end)
+        price_of = average_prices(catalogue, start, end)
         baskets[EVERYTHING].append(Period(start, end, quantities, price_of, family_of))
         by_family: defaultdict[str, dict[Item, int]] = defaultdict(dict)
         for item, count in quantities.items():
@@ -171,18 +171,6 @@ def _unit_value(base: Period | None, period: Period) -> tuple[Decimal | None, De
         _per_million(period.unit_value),
         sum(period.priced.values()),
     )
-
-
-def _prices(catalogue: Catalogue, start: datetime, end: datetime) -> PriceOf:
-    known: dict[Item, Fraction | None] = {}
-
-    def price_of(item: Item) -> Fraction | None:
-        if item not in known:
-            group = catalogue.group(item[0], item[1], item[2])
-            known[item] = average_rate(catalogue, group, item[3], start, end) if group > 0 else None
-        return known[item]
-
-    return price_of
 
 
 def _families() -> Callable[[Item], str]:
