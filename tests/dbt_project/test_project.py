@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.pipelines.warehouse.conftest import LakeBuilder
 
 FIXED_MARTS = {
-    "finance": {"fct_chargeback_by_team", "fct_chargeback_by_workflow"},
+    "finance": {"fct_chargeback_by_team", "fct_chargeback_by_workflow", "fct_journal"},
     "engineering": {"fct_tasks", "fct_usage_daily"},
     "audit": {"fct_ledger_balance"},
 }

@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any
 
+from tollbook.chargeback.statement_lines import COSTS, IN_ORDER, TOLD_APART_BY, UNKNOWNS, Row, line_id_of, round_lines
 from tollbook.errors import MisuseError, OutdatedPublicationError, QueryError
-from tollbook.exports.rounding import from_minor, pico_per_minor_unit, round_half_even, rounded_parts, to_pico
 from tollbook.rating.periods.calendar import BillingPeriod
 from tollbook.settings import Settings
 from tollbook.warehouse.publish import PUBLISHED
 from tollbook.warehouse.query import ask, ask_each
 
-Row = dict[str, Any]
-
-COSTS: Final = ("list_cost", "contracted_cost", "effective_cost", "billed_cost")
-AMOUNTS: Final = {cost: cost.replace("_cost", "_amount") for cost in COSTS}
-"""Column of the rounded amount by cost."""
-UNKNOWNS: Final = {cost: f"unknown_{cost}s" for cost in COSTS}
-"""Column that counts charges of unknown cost, by cost."""
-
-TOLD_APART_BY: Final = (
-    *("team", "billing_currency", "business_unit", "cost_center", "workflow", "provider", "model", "sku_price_id"),
-    *("charge_category", "charge_class", "charge_kind", "source_kind", "source_id", "obligation"),
-)
-"""Columns of charges that tell statement lines of a billing period apart."""
-_ID_DIGITS: Final = 24
 _PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
@@ -156,47 +140,12 @@ def read_published(settings: Settings, period: str, *questions: Callable[[date],
     return [[dict(zip(answer.columns, row, strict=True)) for row in answer.rows] for answer in answers]
 
 
-def round_lines(lines: Sequence[Row]) -> None:
-    """Give lines their amounts in the currency's minor unit.
-
-    For each cost and currency the whole is rounded half-even; the teams sum to it, and the lines of a team to the team.
-
-    Args:
-        lines: Rows with `team`, `billing_currency` and the four costs, which gain the four amounts, shape (n_lines,). A
-            cost of None has an amount of None.
-    """
-    for cost, amount in AMOUNTS.items():
-        by_currency: defaultdict[str, defaultdict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-        for line in lines:
-            line[amount] = None
-            if line[cost] is not None:
-                by_currency[line["billing_currency"]][line["team"]].append(line)
-        for currency, by_team in by_currency.items():
-            unit = pico_per_minor_unit(currency)
-            exact = [[to_pico(line[cost]) for line in held] for held in by_team.values()]
-            sums = [sum(parts) for parts in exact]
-            totals = rounded_parts(sums, round_half_even(sum(sums), unit), unit)
-            for held, parts, total in zip(by_team.values(), exact, totals, strict=True):
-                for line, units in zip(held, rounded_parts(parts, total, unit), strict=True):
-                    line[amount] = from_minor(units, currency)
-
-
 def by_team(lines: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
     """Yield each team and its lines, in the order of the lines."""
     held: defaultdict[str, list[Row]] = defaultdict(list)
     for line in lines:
         held[line["team"]].append(line)
     yield from held.items()
-
-
-def digest_of(*facts: Any) -> str:
-    """Return an identifier that depends on facts alone."""
-    return hashlib.sha256(json.dumps(facts, ensure_ascii=False).encode()).hexdigest()[:_ID_DIGITS]
-
-
-def line_id_of(period: str, charge: Row) -> str:
-    """Return the identifier of the statement line that a charge of a billing period is in."""
-    return digest_of(period, *(charge[name] for name in TOLD_APART_BY))
 
 
 def _start(period: str) -> date:
@@ -209,7 +158,6 @@ def _line(period: str, row: Row) -> Row:
 
 def _question(start: date) -> str:
     apart = ", ".join(TOLD_APART_BY)
-    order = ", ".join(f"{name} nulls first" for name in TOLD_APART_BY)
     sums = ", ".join(
         f"sum({cost}) as {cost}, count(*) filter (where {cost} is null) as {UNKNOWNS[cost]}" for cost in COSTS
     )
@@ -217,5 +165,5 @@ def _question(start: date) -> str:
         f"select {apart}, sum(calls) as calls, sum(unpriced_calls) as unpriced_calls, {sums}, "
         f"(select max(close_number) from finance.dim_billing_periods where billing_period_start = date '{start}') "
         "as close_number, build_number, built_commit, built_at from finance.fct_charges, audit.publication "
-        f"where billing_period_start = date '{start}' group by all order by {order}"
+        f"where billing_period_start = date '{start}' group by all order by {IN_ORDER}"
     )

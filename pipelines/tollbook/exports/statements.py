@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tollbook.chargeback.statement_lines import AMOUNTS, COSTS, UNKNOWNS, Row
 from tollbook.exports.file_names import safe_file_name
 from tollbook.exports.folder import Export, put_export
-from tollbook.exports.lines import AMOUNTS, COSTS, UNKNOWNS, PeriodLines, Row, by_team, read_period
+from tollbook.exports.lines import PeriodLines, by_team, read_period
 from tollbook.exports.people import Statement
 from tollbook.exports.rendering import rendered
 from tollbook.exports.workbook import Sheet

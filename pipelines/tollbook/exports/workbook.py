@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name
 
-from tollbook.exports.rounding import minor_digits
+from tollbook.chargeback.rounding import minor_digits
 
 _NARROWEST: Final = 10
 _WIDEST: Final = 44

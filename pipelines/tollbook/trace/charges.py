@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final
 
-from tollbook.exports.lines import COSTS, TOLD_APART_BY, line_id_of, read_period
+from tollbook.chargeback.statement_lines import COSTS, TOLD_APART_BY, line_id_of
+from tollbook.exports.lines import read_period
 from tollbook.trace.calls import calls_nodes
 from tollbook.trace.context import Tracing
 from tollbook.trace.node import Node

@@ -23,7 +23,9 @@ from tollbook.rating.units import load_names
 from tollbook.reconcile.book import Reconciliation
 from tollbook.reconcile.store import VENDOR_USAGE, newest_report
 from tollbook.reference.dated.kinds import (
+    ACCOUNTS,
     ALLOCATION_RULES,
+    ENTITIES,
     ESTIMATES,
     FLEETS,
     HIERARCHY,
@@ -41,7 +43,10 @@ from tollbook.warehouse.state import WarehouseFolder
 NO_SHARED_CHARGES: Final = "none"
 _HELD: Final[dict[tuple[str, int], Reconciliation]] = {}
 """What the charges of a build were reconciled by, until its mart is made of the same."""
-_CHARGING: Final = (HIERARCHY, PLATFORMS, SUBSCRIPTIONS, FLEETS, ALLOCATION_RULES, INVOICES, ESTIMATES)
+_CHARGING: Final = (
+    *(HIERARCHY, PLATFORMS, SUBSCRIPTIONS, FLEETS, ALLOCATION_RULES, INVOICES, ESTIMATES),
+    *(ACCOUNTS, ENTITIES),
+)
 
 
 def charge_origins_of(usage_lines: Any, period_charges: Any, usage_hours: Any, session: Any) -> pa.Table:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from tollbook.chargeback.allocate import ALLOCATED_SCHEMA
 from tollbook.chargeback.invoices import INVOICE_LINES_SCHEMA
 from tollbook.chargeback.origins import COSTS, CURRENCY_COSTS, ORIGIN_SCHEMA
+from tollbook.chargeback.statement_lines import round_lines
 from tollbook.chargeback.usage_lines import USAGE_LINES_SCHEMA
-from tollbook.exports.lines import round_lines
 
 if TYPE_CHECKING:
     from tests.pipelines.chargeback.conftest import Charge, Charged

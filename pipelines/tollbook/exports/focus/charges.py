@@ -15,11 +15,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from tollbook.chargeback.statement_lines import Row
 from tollbook.exports.focus.columns import INTERNAL, json_text
 from tollbook.exports.focus.invoices import InvoiceLinks
 from tollbook.exports.focus.quantities import USED_BY_CALLS, before_conversion, consumed, priced
 from tollbook.exports.focus.services import OF_SKUS, PURCHASE, USAGE, service_of, sku_of
-from tollbook.exports.lines import Row
 
 CREDIT: Final = "Credit"
 ADJUSTMENT: Final = "Adjustment"

@@ -8,8 +8,8 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any, Final
 
+from tollbook.chargeback.statement_lines import Row
 from tollbook.exports.focus.columns import json_text
-from tollbook.exports.lines import Row
 from tollbook.rating.contract_terms import ALL_MODELS, CommittedUse, Contract, PrepaidCredit, SpendCommitment, Term
 from tollbook.rating.periods.calendar import BillingCalendar
 

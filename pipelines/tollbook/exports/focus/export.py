@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
+from tollbook.chargeback.statement_lines import Row
 from tollbook.errors import MisuseError
 from tollbook.exports.focus.charges import BilledPeriod, cost_and_usage
 from tollbook.exports.focus.columns import (
@@ -24,7 +25,7 @@ from tollbook.exports.focus.columns import (
 from tollbook.exports.focus.commitments import contract_commitment
 from tollbook.exports.focus.invoices import InvoiceLinks, invoice_detail
 from tollbook.exports.folder import Export, put_export
-from tollbook.exports.lines import PublishedPeriod, Row, read_published
+from tollbook.exports.lines import PublishedPeriod, read_published
 from tollbook.exports.tables import csv_bytes, parquet_bytes
 from tollbook.rating.sources.contracts import contracts_version, read_contracts
 from tollbook.reference.billing_calendar import billing_calendar

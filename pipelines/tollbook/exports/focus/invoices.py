@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Final
 
+from tollbook.chargeback.statement_lines import Row
 from tollbook.exports.focus.columns import json_text
-from tollbook.exports.lines import Row
 
 TAX: Final = "Tax"
 TERMS: Final = "As agreed with the issuer"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
-from tollbook.exports.lines import Row
+from tollbook.chargeback.statement_lines import Row
 
 TOKENS: Final = "Tokens"
 REQUESTS: Final = "Requests"

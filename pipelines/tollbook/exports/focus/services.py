@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from tollbook.chargeback.statement_lines import Row
 from tollbook.exports.focus.columns import json_text
 from tollbook.exports.focus.quantities import USED_BY_CALLS, consumed
-from tollbook.exports.lines import Row
 
 USAGE: Final = "Usage"
 PURCHASE: Final = "Purchase"

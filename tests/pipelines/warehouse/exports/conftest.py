@@ -114,6 +114,16 @@ REFERENCE: dict[str, list[Row]] = {
             ],
         }
     ],
+    "gl_accounts": [
+        {
+            "entry_id": "platforms",
+            "match": {"charge_kind": "platform_cost"},
+            "accounts": {"expense": "6815", "clearing": "1590"},
+        },
+    ],
+    "legal_entities": [
+        {"entry_id": "inc", "entity_id": "inc", "title": "Inc.", "currency": "USD", "cost_centers": ["CC-1"]},
+    ],
 }
 PRICED = {"sku_price_id": "genai-prices/openai/gpt-5/default/undated/base", "inference_path": "model_api"}
 

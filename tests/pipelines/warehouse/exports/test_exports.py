@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
+from tollbook.chargeback.journal import debits
 from tollbook.exports.focus.columns import VERSIONS
 from tollbook.exports.focus.export import export_focus
-from tollbook.exports.journal import debits, export_journal
+from tollbook.exports.journal import export_journal
 from tollbook.exports.statements import export_statements
 
 if TYPE_CHECKING:
@@ -89,3 +90,23 @@ def test_statements_and_journal_sum_to_the_charges(real_book: LakeBuilder, perio
     told = {row["team"]: row["effective_amount"] for row in statements.totals if row["effective_amount"]}
     assert dict(posted) == told
     assert debits(journal.lines) == {"USD": sum(line["credit"] for line in journal.lines)}
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_the_journal_that_is_asked_is_the_one_that_is_exported(real_book: LakeBuilder, period: str) -> None:
+    """Line for line, mapped or not; what no rule matches has no account there, and says why."""
+    exported = export_journal(real_book.settings, period).lines
+    names = [name for name in exported[0] if name not in {"journal_id", "account", "unposted_reason"}]
+    columns = ", ".join([*names, "account", "unposted_reason"])
+    asked = real_book.query(f"select {columns} from finance.fct_journal where billing_period = '{period}'")
+
+    assert {row[:-2] for row in asked} == {tuple(line[name] for name in names) for line in exported}
+    assert len(asked) == len(exported)
+    number = names.index("journal_line_id")
+    accounts = {row[number]: row[-2:] for row in asked}
+    assert {line["account"] for line in exported} == {"6815", "1590", "unmapped"}
+    for line in exported:
+        is_unmapped = line["account"] == "unmapped"
+        told = (None, "no rule matches") if is_unmapped else (line["account"], None)
+        assert accounts[line["journal_line_id"]] == told
+    assert {row[0] for row in real_book.query("select distinct legal_entity from finance.fct_journal")} == {"inc", None}

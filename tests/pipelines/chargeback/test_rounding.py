@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollbook.exports.lines import Row, round_lines
-from tollbook.exports.rounding import from_minor, minor_digits, round_half_even, rounded_parts, to_pico
+from tollbook.chargeback.rounding import from_minor, minor_digits, round_half_even, rounded_parts, to_pico
+from tollbook.chargeback.statement_lines import Row, round_lines
 
 CENT = 10**10
 AMOUNTS = st.lists(st.integers(-(10**24), 10**24), min_size=1, max_size=30)
