@@ -78,3 +78,16 @@
         coalesce({{ relation }}.{{ bucket }}, 0){{ ', ' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
+
+
+{#- Division of decimals is of floats in DuckDB, so it is done in whole pico-units, rounded half away from zero. -#}
+{% macro per_one(amount, count) -%}
+    {%- set pico = 'cast(' ~ amount ~ ' * 1000000000000 as hugeint)' -%}
+    {%- set quotient = '(2 * abs(' ~ pico ~ ') + ' ~ count ~ ') // (2 * ' ~ count ~ ')' -%}
+    cast(case
+        when {{ count }} > 0 then sign({{ amount }}) * (
+            cast({{ quotient }} // 1000000000000 as decimal(38, 12))
+            + cast({{ quotient }} % 1000000000000 as decimal(26, 12)) * 0.000000000001
+        )
+    end as decimal(38, 12))
+{%- endmacro %}

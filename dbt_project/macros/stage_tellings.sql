@@ -42,12 +42,16 @@ renamed as (
         purpose,
         status,
         outcome,
+        latency_ms,
 
         -- for whom
         workflow,
         task_id,
         agent,
         attempt,
+        release,
+        coalesce(call_id, event_id) as call_id,
+        parent_call_id,
         owner_team,
         owner_cost_center,
         owner_business_unit,

@@ -98,3 +98,105 @@
             and tasks.task_id = tasks_touched.task_id
     {% endif %}
 {% endmacro %}
+
+
+{#- Billing periods in which a task begins that touches a planned date; and those whose sums are no longer those of their
+    tasks, as where a task's calls on such a date are gone. -#}
+{% macro delete_periods_of_touched_tasks() %}
+    {% if is_incremental() %}
+        create or replace temporary table task_periods_touched as
+
+        with tasks as (
+
+            select * from {{ ref('fct_tasks') }}
+
+        ),
+
+        billing_periods as (
+
+            select * from {{ ref('int_billing_periods_dated') }}
+
+        ),
+
+        planned_dates as (
+
+            select * from {{ ref('stg_plan__dates') }}
+
+        ),
+
+        tasks_dated as (
+
+            select
+                tasks.*,
+                billing_periods.billing_period_start
+
+            from tasks
+
+            inner join billing_periods
+                on tasks.started_at >= billing_periods.period_begins_at
+                    and tasks.started_at < billing_periods.period_ends_at
+
+        ),
+
+        periods_now as (
+
+            select
+                billing_period_start,
+                count(*) as tasks,
+                sum(calls) as calls,
+                sum(total_tokens) as total_tokens,
+                sum(effective_cost) as effective_cost
+
+            from tasks_dated
+
+            group by all
+
+        ),
+
+        periods_before as (
+
+            select
+                billing_period_start,
+                sum(tasks) as tasks,
+                sum(calls) as calls,
+                sum(total_tokens) as total_tokens,
+                sum(effective_cost) as effective_cost
+
+            from {{ this }}
+
+            where cohort_kind = 'workflow'
+
+            group by all
+
+        ),
+
+        differing as (
+
+            (select * from periods_now except select * from periods_before)
+
+            union
+
+            (select * from periods_before except select * from periods_now)
+
+        )
+
+        select billing_period_start from differing
+
+        union
+
+        select billing_period_start
+
+        from tasks_dated
+
+        where exists (
+            select 1
+            from planned_dates
+            where planned_dates.event_date between cast(tasks_dated.started_at as date) and cast(
+                tasks_dated.ended_at as date
+            )
+        );
+
+        delete from {{ this }}
+        where billing_period_start in (select touched.billing_period_start from task_periods_touched as touched)
+    {% endif %}
+{% endmacro %}
