@@ -6,24 +6,22 @@ such as `[U+6771]`. The HTML page has all letters.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-import reportlab.rl_config
 from reportlab.lib.pagesizes import A4, landscape
-from reportlab.pdfbase.pdfmetrics import stringWidth
-from reportlab.pdfgen.canvas import Canvas
+from reportlab.pdfbase.pdfmetrics import getFont
 
+from tollbook.exports.pdf_file import pdf_file
 from tollbook.exports.printed import Document, Table
-
-# Pages are bytes in the file, not text: smaller, and quicker to write.
-reportlab.rl_config.useA85 = 0
 
 _PAGE: Final[tuple[float, float]] = landscape(A4)
 _MARGIN: Final = 40.0
+_INNER: Final = _PAGE[0] - 2 * _MARGIN
 _PLAIN, _BOLD = "Helvetica", "Helvetica-Bold"
+_FONTS: Final = {_PLAIN: "F1", _BOLD: "F2"}
 _SIZE: Final = 8.0
 _LEADING: Final = 10.0
 _PADDING: Final = 4.0
@@ -32,149 +30,191 @@ _SOFT: Final = 0.35
 _RULE: Final = 0.75
 _BAND: Final = 0.965
 _SPACE, _TILDE = 0x20, 0x7E
-Lines = tuple[tuple[str, ...], ...]
+_PER_MILLE: Final = 1000
+
+
+class _Column(NamedTuple):
+    """Where a column of a table is set.
+
+    Attributes:
+        left: Its left edge. Unit: Points.
+        width: Its width. Unit: Points.
+        is_number: Whether its cells are set flush right.
+    """
+
+    left: float
+    width: float
+    is_number: bool
+
+
+class _Cell(NamedTuple):
+    """A cell as a piece of PDF, set from the top of its row.
+
+    Attributes:
+        drawn: Operators between `BT` and `ET`.
+        lines: How many lines it has.
+    """
+
+    drawn: str
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How a row is set.
+
+    Attributes:
+        font: Name of its font.
+        gray: Of its letters, 0 is black.
+        ruled: Width of the rule beneath it. Unit: Points.
+        banded: Whether it has a ground.
+    """
+
+    font: str
+    gray: float
+    ruled: float
+    banded: bool = False
+
+
+_HEADING: Final = _Look(_BOLD, _SOFT, 1.0)
+_BODY: Final = (_Look(_PLAIN, 0, 0.3), _Look(_PLAIN, 0, 0.3, banded=True))
+_TOTAL: Final = _Look(_BOLD, 0, 0.3)
 
 
 def pdf_bytes(document: Document) -> bytes:
     """Return a document as PDF."""
-    out = io.BytesIO()
-    canvas = Canvas(out, pagesize=_PAGE, invariant=1, pageCompression=1)
-    canvas.setTitle(_western(document.title))
-    canvas.setAuthor("Tollbook")
-    paper = _Paper(canvas, document)
+    paper = _Paper(document)
     for place, table in enumerate(document.tables):
         if place:
             paper.turn()
         _set_table(paper, table)
     paper.notes(document.notes)
-    canvas.save()
-    return out.getvalue()
+    return pdf_file(paper.numbered(), _PAGE, fonts={name: font for font, name in _FONTS.items()}, title=document.title)
 
 
 class _Paper:
     """The page that is written on, and how far down it is written."""
 
-    def __init__(self, canvas: Any, document: Document) -> None:
-        self.canvas = canvas
-        self.number = 0
-        self._title, self._subtitle = _western(document.title), _western(document.subtitle)
+    def __init__(self, document: Document) -> None:
         self.height = 0.0
-        self._begin()
+        self._pages: list[list[str]] = []
+        self._title, self._subtitle = _western(document.title), _western(document.subtitle)
+        self.turn()
 
     def turn(self) -> None:
         """Go on with a new page."""
-        self.canvas.showPage()
-        self._begin()
+        self._pages.append([])
+        self.height = _PAGE[1] - _MARGIN
+        if len(self._pages) > 1:
+            return
+        for line in _wrapped(self._title, _BOLD, _INNER / 2):
+            self.height -= 2 * _LEADING
+            self.write(line, font=_BOLD, size=2 * _SIZE)
+        self.height -= 1.6 * _LEADING
+        self.write(self._subtitle, size=_SIZE + 1, gray=_SOFT)
+        self.height -= 1.5 * _LEADING
 
     def has_room(self, height: float) -> bool:
         """Return whether something fits above the bottom margin."""
         return self.height - height >= _MARGIN
 
+    def draw(self, drawn: str) -> None:
+        """Add operators to the page."""
+        self._pages[-1].append(drawn)
+
+    def write(self, text: str, *, font: str = _PLAIN, size: float = _SIZE, gray: float = 0) -> None:
+        """Write a line at the height."""
+        self.draw(_text(text, _MARGIN, self.height, font=font, size=size, gray=gray))
+
     def notes(self, notes: Sequence[str]) -> None:
         """Write what stands beneath the tables."""
         for note in notes:
-            for line in _wrapped(_western(note), _PLAIN, _PAGE[0] - 2 * _MARGIN):
+            for line in _wrapped(_western(note), _PLAIN, _INNER):
                 if not self.has_room(_LEADING):
                     self.turn()
                 self.height -= _LEADING
-                self._write(line, _PLAIN, _SIZE, _SOFT)
+                self.write(line, gray=_SOFT)
 
     def heading(self, text: str) -> None:
         """Write a heading."""
         self.height -= _LEADING
-        self._write(text, _BOLD, _SIZE + 1, 0)
+        self.write(text, font=_BOLD, size=_SIZE + 1)
         self.height -= _PADDING
 
-    def _begin(self) -> None:
-        self.number += 1
-        self.canvas.setFont(_PLAIN, _SIZE)
-        self.canvas.setFillGray(_SOFT)
-        self.canvas.drawRightString(_PAGE[0] - _MARGIN, _MARGIN / 2, f"Page {self.number}")
-        self.canvas.drawString(_MARGIN, _MARGIN / 2, self._title)
-        self.height = _PAGE[1] - _MARGIN
-        if self.number == 1:
-            for line in _wrapped(self._title, _BOLD, (_PAGE[0] - 2 * _MARGIN) / 2):
-                self.height -= 2 * _LEADING
-                self._write(line, _BOLD, 2 * _SIZE, 0)
-            self.height -= 1.6 * _LEADING
-            self._write(self._subtitle, _PLAIN, _SIZE + 1, _SOFT)
-            self.height -= 1.5 * _LEADING
-
-    def _write(self, text: str, font: str, size: float, gray: float) -> None:
-        self.canvas.setFont(font, size)
-        self.canvas.setFillGray(gray)
-        self.canvas.drawString(_MARGIN, self.height, text)
+    def numbered(self) -> list[str]:
+        """Return the pages, each with the title and its number at its foot."""
+        (title, *more) = _wrapped(self._title, _PLAIN, _INNER - 2 * _NARROWEST)
+        foot = _text(f"{title} …" if more else title, _MARGIN, _MARGIN / 2, gray=_SOFT)
+        pages = []
+        for number, drawn in enumerate(self._pages, 1):
+            told = f"Page {number} of {len(self._pages)}"
+            right = _text(told, _PAGE[0] - _MARGIN - _width(told, _PLAIN), _MARGIN / 2, gray=_SOFT)
+            pages.append("\n".join((foot, right, *drawn)))
+        return pages
 
 
 def _set_table(paper: _Paper, table: Table) -> None:
-    widths = _widths(table)
-    heading = _lines([column.heading for column in table.columns], widths, _BOLD)
+    columns = _columns(table)
+    heading = tuple(column.heading for column in table.columns)
     paper.heading(f"Amounts in {_western(table.currency)}")
-    _set_row(paper, table, widths, heading, font=_BOLD, gray=_SOFT, ruled=1.0)
-    rows = [*((row, _PLAIN) for row in table.rows), (table.total, _BOLD)]
-    for place, (row, font) in enumerate(rows):
-        lines = _lines(row, widths, font)
-        if not paper.has_room(_height(lines)):
-            paper.turn()
-            _set_row(paper, table, widths, heading, font=_BOLD, gray=_SOFT, ruled=1.0)
-        _set_row(paper, table, widths, lines, font=font, gray=0, ruled=0.3, banded=place % 2 == 1 and font == _PLAIN)
+    _set_row(paper, columns, heading, _HEADING)
+    for place, row in enumerate((*table.rows, table.total)):
+        look = _TOTAL if place == len(table.rows) else _BODY[place % 2]
+        _set_row(paper, columns, row, look, again=heading)
     paper.height -= _LEADING
 
 
 def _set_row(
-    paper: _Paper,
-    table: Table,
-    widths: Sequence[float],
-    lines: Lines,
-    *,
-    font: str,
-    gray: float,
-    ruled: float,
-    banded: bool = False,
+    paper: _Paper, columns: Sequence[_Column], cells: Sequence[str], look: _Look, *, again: Sequence[str] | None = None
 ) -> None:
-    height = _height(lines)
+    """Set a row; where the page has no room for it, the row `again` stands above it on a new one."""
+    font = look.font
+    drawn = [_cell(text, font, column) for text, column in zip(cells, columns, strict=True)]
+    height = max(cell.lines for cell in drawn) * _LEADING + _PADDING
+    if again is not None and not paper.has_room(height):
+        paper.turn()
+        _set_row(paper, columns, again, _HEADING)
     bottom = paper.height - height
-    # One piece of PDF for the row: the library's own calls take ten times as long.
-    drawn = []
-    if banded:
-        drawn.append(f"{_BAND} g {_MARGIN} {bottom:.2f} {_PAGE[0] - 2 * _MARGIN:.2f} {height:.2f} re f")
-    drawn.append(f"{gray} g BT")
-    left = _MARGIN
-    for column, width, cell in zip(table.columns, widths, lines, strict=True):
-        top = paper.height - _LEADING
-        for line in cell:
-            start = left + width - _PADDING - _width(line, font) if column.is_number else left + _PADDING
-            drawn.append(f"1 0 0 1 {start:.2f} {top:.2f} Tm ({_escaped(line)}) Tj")
-            top -= _LEADING
-        left += width
-    drawn.append(f"ET {_RULE} G {ruled} w {_MARGIN} {bottom:.2f} m {_PAGE[0] - _MARGIN:.2f} {bottom:.2f} l S")
-    paper.canvas.setFont(font, _SIZE)
-    paper.canvas.addLiteral(" ".join(drawn))
+    band = f"{_BAND} g {_MARGIN} {bottom:.2f} {_INNER:.2f} {height:.2f} re f " if look.banded else ""
+    # The row is the origin of its cells, so that a cell is the same piece wherever it stands.
+    paper.draw(
+        f"{band}{look.gray} g q 1 0 0 1 0 {paper.height - _LEADING:.2f} cm BT /{_FONTS[font]} {_SIZE} Tf "
+        f"{' '.join([cell.drawn for cell in drawn])} ET Q "
+        f"{_RULE} G {look.ruled} w {_MARGIN} {bottom:.2f} m {_PAGE[0] - _MARGIN:.2f} {bottom:.2f} l S"
+    )
     paper.height = bottom
 
 
-def _height(lines: Lines) -> float:
-    return max(len(cell) for cell in lines) * _LEADING + _PADDING
+@lru_cache(maxsize=65_536)
+def _cell(text: str, font: str, column: _Column) -> _Cell:
+    drawn, top = [], 0.0
+    lines = _wrapped(_western(text), font, column.width - 2 * _PADDING)
+    for line in lines:
+        start = column.width - _PADDING - _width(line, font) if column.is_number else _PADDING
+        drawn.append(f"1 0 0 1 {column.left + start:.2f} {top:g} Tm ({_escaped(line)}) Tj")
+        top -= _LEADING
+    return _Cell(" ".join(drawn), len(lines))
 
 
-def _lines(cells: Sequence[str], widths: Sequence[float], font: str) -> Lines:
-    return tuple(
-        _wrapped(_western(cell), font, width - 2 * _PADDING) for cell, width in zip(cells, widths, strict=True)
-    )
+def _text(text: str, left: float, height: float, *, font: str = _PLAIN, size: float = _SIZE, gray: float = 0) -> str:
+    return f"{gray} g BT /{_FONTS[font]} {size} Tf {left:.2f} {height:.2f} Td ({_escaped(text)}) Tj ET"
 
 
-def _widths(table: Table) -> list[float]:
-    """Return widths of columns that fill the page: numbers get what they need, texts share the rest by their length."""
+def _columns(table: Table) -> list[_Column]:
+    """Return columns that fill the page: numbers get what they need, texts share the rest by their length."""
     needed = []
     for place, column in enumerate(table.columns):
         texts = {row[place] for row in table.rows} | {table.total[place]}
         word = max(_width(_western(each), _BOLD) for each in column.heading.split())
         needed.append(max(_NARROWEST, word, *(_width(_western(text), _BOLD) for text in texts)) + 2 * _PADDING)
-    room = _PAGE[0] - 2 * _MARGIN
     fixed = sum(width for width, column in zip(needed, table.columns, strict=True) if column.is_number)
     told = sum(needed) - fixed
-    share = max(room - fixed, _NARROWEST) / told if told else 1.0
-    return [width if column.is_number else width * share for width, column in zip(needed, table.columns, strict=True)]
+    share = max(_INNER - fixed, _NARROWEST) / told if told else 1.0
+    columns, left = [], _MARGIN
+    for width, column in zip(needed, table.columns, strict=True):
+        columns.append(_Column(left, width if column.is_number else width * share, column.is_number))
+        left += columns[-1].width
+    return columns
 
 
 @lru_cache(maxsize=65_536)
@@ -200,7 +240,13 @@ def _wrapped(text: str, font: str, width: float) -> tuple[str, ...]:
 
 @lru_cache(maxsize=65_536)
 def _width(text: str, font: str) -> float:
-    return float(stringWidth(text, font, _SIZE))
+    return sum(map(_letter_widths(font).__getitem__, text.encode("cp1252"))) * _SIZE / _PER_MILLE
+
+
+@lru_cache
+def _letter_widths(font: str) -> tuple[int, ...]:
+    """Return the widths of a font's letters by their code of Windows-1252. Unit: A thousandth of the size."""
+    return tuple(getFont(font).widths)
 
 
 @lru_cache(maxsize=65_536)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache
 from multiprocessing import get_context
 from typing import Final
 
 from tollbook.contracts import contract
 from tollbook.exports.people import Statement, for_people
-from tollbook.exports.tables import csv_bytes, parquet_bytes
+from tollbook.exports.tables import arrow_table, csv_bytes, parquet_of
 
 _ALONE: Final = 3_000
 _BATCH: Final = 1_500
@@ -20,18 +22,27 @@ _MOST_PROCESSES: Final = 4
 def rendered(statements: Sequence[Statement]) -> dict[str, bytes]:
     """Return the files of statements by path, the same bytes however many processes make them.
 
-    Where they are many, other processes make what people read, and this one what programs read.
+    Where they are many, other processes make what people read, and this one what programs read. They begin with the
+    first export that needs them, wait for the next one, and end with this process.
     """
-    processes = min(_MOST_PROCESSES, os.cpu_count() or 1)
-    if processes == 1 or sum(len(each.rows) for each in statements) < _ALONE:
+    others = min(_MOST_PROCESSES, os.cpu_count() or 1) - 1
+    if not others or sum(len(each.rows) for each in statements) < _ALONE:
         return _for_programs(statements) | for_people(statements)
-    # Threads of DuckDB and Arrow are alive here, so processes begin anew rather than as copies of this one.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        made = [pool.submit(for_people, batch) for batch in _batches(statements)]
+    try:
+        made = [_others(others).submit(for_people, batch) for batch in _batches(statements)]
         files = _for_programs(statements)
         for each in made:
             files |= each.result()
+    except BrokenProcessPool:
+        _others.cache_clear()
+        raise
     return files
+
+
+@cache
+def _others(processes: int) -> ProcessPoolExecutor:
+    # Threads of DuckDB and Arrow are alive here, so processes begin anew rather than as copies of this one.
+    return ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
 
 
 def _batches(statements: Iterable[Statement]) -> list[list[Statement]]:
@@ -48,8 +59,15 @@ def _batches(statements: Iterable[Statement]) -> list[list[Statement]]:
 
 def _for_programs(statements: Iterable[Statement]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
+    by_record: dict[str, list[Statement]] = {}
     for each in statements:
-        shape = contract(each.record)
-        files[f"{each.path}.csv"] = csv_bytes(shape, each.rows)
-        files[f"{each.path}.parquet"] = parquet_bytes(shape, each.rows)
+        by_record.setdefault(each.record, []).append(each)
+    for record, held in by_record.items():
+        shape, first = contract(record), 0
+        # One table for all of them: each statement is a slice of it.
+        table = arrow_table(shape, [row for each in held for row in each.rows])
+        for each in held:
+            files[f"{each.path}.csv"] = csv_bytes(shape, each.rows)
+            files[f"{each.path}.parquet"] = parquet_of(table.slice(first, len(each.rows)))
+            first += len(each.rows)
     return files

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
+from itertools import count
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
@@ -61,7 +62,7 @@ class _Model:
     """A workbook without cells.
 
     Attributes:
-        parts: Its files by name, but for those that cells change.
+        parts: A ZIP of its files, but for those that cells change.
         sheet: Its sheet.
         book: What lists its sheets and names.
         properties: Its title and dates.
@@ -70,7 +71,7 @@ class _Model:
         rows: Styles of rows by kind of cell, and of totals, by digits behind the point.
     """
 
-    parts: tuple[tuple[str, bytes], ...]
+    parts: bytes
     sheet: str
     book: str
     properties: str
@@ -102,24 +103,28 @@ def workbook_bytes(sheet: Sheet, rows: Sequence[dict[str, Any]], *, made_at: dat
         ),
     ]
     totals = _totals(sheet, rows)
-    for number, row in enumerate((*rows, *totals), _HEADER_ROW + 1):
-        styles = model.rows[digits[row[sheet.currency]]][number > _HEADER_ROW + len(rows)]
-        held = zip(names, sheet.columns, strict=True)
-        cells.append(_row(number, [_cell(f"{name}{number}", row.get(column), styles) for name, column in held]))
+    shown = [*rows, *totals]
+    looks = [model.rows[digits[row[sheet.currency]]][place >= len(rows)] for place, row in enumerate(shown)]
+    columns = [[row.get(name) for row in shown] for name in sheet.columns]
+    held = (_column(name, column, looks) for name, column in zip(names, columns, strict=True))
+    cells += map(_row, count(_HEADER_ROW + 1), zip(*held, strict=True))
     filtered = f"A{_HEADER_ROW}:{names[-1]}{_HEADER_ROW + len(rows)}"
     written = {
-        _SHEET: _filled(model.sheet, cells, filtered, _widths(sheet, [*rows, *totals])),
+        _SHEET: _filled(model.sheet, cells, filtered, _widths(sheet, columns)),
         _BOOK: re.sub(r"(_FilterDatabase[^>]*>)[^<]*", rf"\1Statement!{_fixed(filtered)}", model.book),
         _PROPERTIES: model.properties.replace(f">{_TITLE}<", f">{_escaped(sheet.title)}<").replace(
             f"{_MADE_AT:%Y-%m-%dT%H:%M:%SZ}", f"{made_at:%Y-%m-%dT%H:%M:%SZ}"
         ),
     }
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, part in model.parts:
+    return _zipped({name: text.encode() for name, text in written.items()}, after=model.parts)
+
+
+def _zipped(parts: Mapping[str, bytes], *, after: bytes = b"") -> bytes:
+    """Return a ZIP of parts, behind those that are in another: these are not compressed again."""
+    out = io.BytesIO(after)
+    with zipfile.ZipFile(out, "a" if after else "w", zipfile.ZIP_DEFLATED) as file:
+        for name, part in parts.items():
             file.writestr(zipfile.ZipInfo(name, _ZIP_TIME), part, zipfile.ZIP_DEFLATED)
-        for name, text in written.items():
-            file.writestr(zipfile.ZipInfo(name, _ZIP_TIME), text.encode(), zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 
@@ -161,7 +166,7 @@ def _model(columns: int, digits: tuple[int, ...]) -> _Model:
     return _Model(
         book=parts.pop(_BOOK).decode(),
         properties=parts.pop(_PROPERTIES).decode(),
-        parts=tuple(parts.items()),
+        parts=_zipped(parts),
         sheet=sheet,
         title=styles["A1"],
         header=styles[f"A{_HEADER_ROW}"],
@@ -198,22 +203,29 @@ def _row(number: int, cells: Sequence[str]) -> str:
     return f'<row r="{number}">{"".join(cells)}</row>'
 
 
-def _cell(place: str, value: Any, styles: tuple[str, ...]) -> str:
-    if value is None:
-        return f'<c r="{place}" s="{styles[_TEXT]}"/>'
-    if isinstance(value, str):
-        return _text(place, styles[_TEXT], value)
-    if isinstance(value, Decimal):
-        return f'<c r="{place}" s="{styles[_AMOUNT]}"><v>{value:f}</v></c>'
-    return f'<c r="{place}" s="{styles[_WHOLE]}"><v>{value}</v></c>'
+def _column(name: str, column: Sequence[Any], looks: Sequence[tuple[str, ...]]) -> list[str]:
+    return [
+        f'<c r="{name}{number}" s="{look[_TEXT]}"/>'
+        if value is None
+        else f'<c r="{name}{number}" s="{look[_TEXT]}" {_told(value)}'
+        if isinstance(value, str)
+        else f'<c r="{name}{number}" s="{look[_AMOUNT]}"><v>{value:f}</v></c>'
+        if isinstance(value, Decimal)
+        else f'<c r="{name}{number}" s="{look[_WHOLE]}"><v>{value}</v></c>'
+        for number, (value, look) in enumerate(zip(column, looks, strict=True), _HEADER_ROW + 1)
+    ]
 
 
 def _text(place: str, style: str, text: str) -> str:
-    told = _escaped(text[:_LONGEST_TEXT])
-    return f'<c r="{place}" s="{style}" t="inlineStr"><is><t xml:space="preserve">{told}</t></is></c>'
+    return f'<c r="{place}" s="{style}" {_told(text)}'
 
 
 @lru_cache(maxsize=65_536)
+def _told(text: str) -> str:
+    """Return what a cell of text says behind its place and style."""
+    return f't="inlineStr"><is><t xml:space="preserve">{_escaped(text[:_LONGEST_TEXT])}</t></is></c>'
+
+
 def _escaped(text: str) -> str:
     return escape(_NO_XML.sub(lambda found: f"_x{ord(found[0]):04X}_", text))
 
@@ -223,21 +235,26 @@ def _fixed(cells: str) -> str:
     return re.sub(r"([A-Z]+)([0-9]+)", r"$\1$\2", cells)
 
 
-def _widths(sheet: Sheet, rows: Sequence[dict[str, Any]]) -> list[int]:
+def _widths(sheet: Sheet, columns: Sequence[Sequence[Any]]) -> list[int]:
     widths = []
-    for name, heading in sheet.columns.items():
-        longest = max(len(heading), *(len(str(row.get(name) or "")) for row in rows)) if rows else len(heading)
+    for heading, column in zip(sheet.columns.values(), columns, strict=True):
+        longest = max(len(heading), *(len(str(value)) for value in column if value is not None), 0)
         widths.append(max(_NARROWEST, min(_WIDEST, longest + 2)))
     return widths
 
 
 def _totals(sheet: Sheet, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return a row of sums for each currency; a sum of nothing known is unknown."""
-    totals: dict[str, dict[str, Any]] = {}
-    first = next(iter(sheet.columns))
+    by_currency: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        total = totals.setdefault(row[sheet.currency], {first: "Total", sheet.currency: row[sheet.currency]})
+        by_currency.setdefault(row[sheet.currency], []).append(row)
+    first = next(iter(sheet.columns))
+    totals = []
+    for code, held in by_currency.items():
+        total: dict[str, Any] = {first: "Total", sheet.currency: code}
         for name in sheet.columns:
-            if isinstance(row[name], _SUMMED):
-                total[name] = total.get(name, 0) + row[name]
-    return list(totals.values())
+            known = [row[name] for row in held if isinstance(row[name], _SUMMED)]
+            if known:
+                total[name] = sum(known)
+        totals.append(total)
+    return totals

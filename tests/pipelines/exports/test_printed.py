@@ -61,7 +61,7 @@ def document(*rows: dict[str, Any], title: str = "AI costs of search") -> Docume
 
 def pages(pdf: bytes) -> list[str]:
     """Return the text of each page of a PDF, as it is drawn."""
-    streams = re.findall(rb"/FlateDecode \] /Length \d+\r?\n>>\r?\nstream\r?\n(.*?)endstream", pdf, re.DOTALL)
+    streams = re.findall(rb"/Filter /FlateDecode >>\nstream\n(.*?)\nendstream", pdf, re.DOTALL)
     drawn = [zlib.decompressobj().decompress(stream).decode("latin-1") for stream in streams]
     return [" ".join(re.findall(r"\(((?:[^()\\]|\\.)*)\) Tj", each)) for each in drawn]
 
