@@ -1,8 +1,11 @@
-"""The demo's month end: its first month is closed by two people, and what comes after that is a correction."""
+"""The demo's month end: two people close its first month, and what comes after that is a correction.
+
+Then come invoices, a vendor's own report, and a cost that was higher than told.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,8 +16,10 @@ from typing import Any, Final
 
 import yaml
 
+from tollbook.chargeback.origins import USAGE
 from tollbook.closing.close import CloseRequest, approve_close, propose_close, soft_close
 from tollbook.closing.closes import CloseEntry, first_day, period_name, read_closes
+from tollbook.demo.vendor_report import VENDOR, load_vendor_report
 from tollbook.rating.periods.calendar import BillingPeriod
 from tollbook.reference.dated.kinds import INVOICES
 from tollbook.reference.dated.use import read_reference
@@ -66,17 +71,18 @@ class MonthEnd:
         return entry
 
     def invoice_usage(self, path: Path) -> int:
-        """Let vendors invoice what was payable for the usage of the month; return how many invoices there are.
+        """Let vendors invoice the usage of the month, and one report it; return how many invoices there are.
 
-        Invoices of an earlier run stay as they are.
+        Invoiced is what was payable, and what the report tells beyond our events. What an earlier run loaded stays.
 
         Args:
-            path: Where the reference file is written before it is loaded.
+            path: Where the reference file is written before it is loaded; the report lies beside it.
         """
         held = read_reference(self.settings.reference).known(INVOICES)
         entries = [entry.body for entry in held if entry.entry_id.startswith(_USAGE_INVOICE)]
+        beyond = {VENDOR: load_vendor_report(self.settings, self.start, path.parent)}
         if not entries:
-            entries = list(self._invoices())
+            entries = list(self._invoices(beyond))
             document = {"vendor_invoices": 1, "name": "usage", "entries": entries}
             path.write_text(
                 "# Shape: schemas/documents/vendor_invoices.schema.json\n" + yaml.safe_dump(document, sort_keys=False),
@@ -85,7 +91,7 @@ class MonthEnd:
             load_file(path, self.settings)
         return len(entries)
 
-    def _invoices(self) -> Iterator[dict[str, Any]]:
+    def _invoices(self, beyond: Mapping[str, Decimal]) -> Iterator[dict[str, Any]]:
         payable = ask(
             self.settings,
             "select obligation, charge_category, sum(contracted_cost) from finance.fct_charges "
@@ -95,7 +101,10 @@ class MonthEnd:
         end = BillingPeriod.of(self.start).end
         for obligation, categories in groupby(payable, itemgetter(0)):
             vendor = obligation.removeprefix(_USAGE)
-            amounts = {category: cost.quantize(_CENT) for _, category, cost in categories if cost is not None}
+            costs = {category: cost for _, category, cost in categories if cost is not None}
+            if USAGE in costs:
+                costs[USAGE] += beyond.get(vendor, 0)
+            amounts = {category: cost.quantize(_CENT) for category, cost in costs.items()}
             lines = [
                 {
                     "line_id": category.lower(),

@@ -192,7 +192,7 @@ class _Demo:
             build(self._settings, tell=step.now)
             step.result = (
                 f"{month.period} closed by two people at {Decimal(entry.totals.effective_cost):,.2f} USD; then "
-                f"{invoices} invoices and a higher cost came, which are corrections in the next month"
+                f"{invoices} invoices, a vendor's report and a higher cost came: corrections in the next month"
             )
 
     def _load(self, documents: Mapping[str, str], step: Any) -> None:

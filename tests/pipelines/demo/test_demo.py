@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,40 @@ def test_the_first_month_is_closed_and_what_came_later_is_a_correction(
         home, "select count(distinct vendor) from finance.fct_invoice_lines where obligation like 'usage %'"
     )
     assert invoiced > 1
+
+
+def test_events_report_and_invoice_differ_for_reasons_that_are_named(
+    home: Path, first: subprocess.CompletedProcess[str]
+) -> None:
+    """The vendor tells of a call in fifty that no event does, in whole hundredths of a cent, and invoices it."""
+    assert first.returncode == 0, first.stderr
+    rows = ask(
+        Settings(home=home),
+        "select comparison, residual_kind, sum(residual_calls), sum(residual_tokens), sum(residual_cost), "
+        "sum(our_cost), sum(coalesce(invoice_cost, vendor_cost)) from finance.fct_reconciliation "
+        "where vendor = 'openai' group by all",
+    ).rows
+    told = {(comparison, kind): figures for comparison, kind, *figures in rows}
+    reported = {kind for comparison, kind in told if comparison == "vendor_report"}
+    assert reported == {"matched", "unlogged_calls", "rounding"}
+    calls, tokens, unlogged, *_ = told["vendor_report", "unlogged_calls"]
+    assert min(calls, tokens, unlogged) > 0
+    days, counted = published(
+        home,
+        "select count(distinct usage_date), sum(our_calls) from finance.fct_reconciliation "
+        "where comparison = 'vendor_report' and our_calls > 0",
+    )
+    # One for each fifty of a day, and one for what is left of it.
+    assert days <= calls <= days + counted // 50
+    assert told["invoice", "unlogged_calls"][2] == unlogged
+    report, ours = (sum(figures[place] for (kind, _), figures in told.items() if kind == "invoice") for place in (4, 3))
+    assert abs(report - ours - unlogged) < Decimal("0.02")
+    (booked,) = published(
+        home,
+        "select sum(effective_cost) from finance.fct_charges where charge_kind = 'reconciliation_residual' "
+        "and source_id = 'openai' and corrects_period_start = date '2026-08-01'",
+    )
+    assert booked == report - ours
 
 
 def test_the_demo_run_again_comes_to_the_same_totals(home: Path, first: subprocess.CompletedProcess[str]) -> None:
