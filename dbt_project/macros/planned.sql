@@ -43,3 +43,14 @@
         or places_version <> (select plan_scope.places_version from {{ ref('stg_plan__scope') }} as plan_scope)
     {% endif %}
 {% endmacro %}
+
+
+{#- A computed model names the periods that it computed anew, also those of which nothing is left. -#}
+{% macro delete_computed_periods(model) %}
+    {% if is_incremental() %}
+        delete from {{ this }}
+        where billing_period_start in (
+            select computed.billing_period_start from {{ ref(model) }} as computed
+        )
+    {% endif %}
+{% endmacro %}

@@ -36,6 +36,7 @@ renamed as (
         -- what ran
         provider,
         model,
+        operation_name,
         service_tier,
         "path" as inference_path,
         environment,

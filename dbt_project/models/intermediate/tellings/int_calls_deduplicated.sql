@@ -84,6 +84,7 @@ measured as (
         parent_call_id,
         coalesce(provider, 'unknown') as provider,
         coalesce(model, 'unknown') as model,
+        operation_name,
         coalesce(service_tier, 'default') as service_tier,
         billing_account_id,
         subscription_id,
