@@ -1,4 +1,4 @@
-"""Pains that other tools are known for, each as a property: seats beside API cost, idle accelerators, prepayments."""
+"""Pains that other tools are known for, each as a property: rounding, seats, idle accelerators, prepayments."""
 
 from __future__ import annotations
 
@@ -12,12 +12,50 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tollbook.chargeback.origins import pico_of
+from tollbook.chargeback.statement_lines import round_lines
 
 if TYPE_CHECKING:
     from tests.pipelines.chargeback.conftest import Charge
 
 Told = Callable[..., dict[str, Any]]
 few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@few
+@given(
+    teams=st.lists(st.integers(1, 10**6), min_size=1, max_size=12),
+    # Currency, digits behind its point, and millionths of a millionth in its minor unit.
+    minor=st.sampled_from([("USD", 2, 10**10), ("JPY", 0, 10**12), ("KWD", 3, 10**9)]),
+    amount=st.integers(1, 10**18),
+)
+def test_pitfall_18_only_statements_round_and_their_lines_sum_to_the_invoice(
+    charge: Charge, told: Told, used: Told, teams: list[int], minor: tuple[str, int, int], amount: int
+) -> None:
+    """litellm#8867, langfuse#1041: rounded on the way, parts of an invoice sum to something else.
+
+    Shares are exact to the pico; on statements, in the currency's minor unit, none moves by a unit or more.
+    """
+    currency, digits, unit = minor
+    cost = {"component": "all", "amount": f"{Decimal(amount).scaleb(-12):f}"}
+    platform = told("p", platform_id="p", currency="USD", costs=[cost])
+    done = charge(
+        [used(f"t{place}", calls=calls) for place, calls in enumerate(teams)],
+        shared_platforms=[platform],
+        allocation_rules=[told("r", pool={"platform": "p"}, method="proportional", driver="calls")],
+    )
+    lines = [
+        {"team": line["team"], "billing_currency": currency, "effective_cost": line["effective_cost"]}
+        for line in done.lines
+    ]
+    exact = [Fraction(line["effective_cost"]) for line in lines]
+    assert sum(exact) == Fraction(amount, 10**12)
+
+    round_lines(lines, ["effective_cost"])
+
+    rounded = [Fraction(line["effective_amount"]) for line in lines]
+    # Python rounds a half to the even neighbour, as an invoice of the whole does.
+    assert sum(rounded) == Fraction(round(Fraction(amount, unit)), 10**digits)
+    assert all(abs(one - other) < Fraction(1, 10**digits) for one, other in zip(rounded, exact, strict=True))
 
 
 @few

@@ -122,7 +122,7 @@ def test_long_context_batch_flex_and_priority_are_priced_by_the_request(
     assert rated["list_cost_pico_usd"].to_pylist() == [expected] * 100
 
 
-def test_a_million_small_amounts_add_up_without_a_float(make_events: MakeEvents) -> None:
+def test_pitfall_18_small_amounts_add_up_without_a_float(make_events: MakeEvents) -> None:
     """Pitfall 18, litellm#8867, langfuse#1041: a float's 0.1 a token, summed, is 0.09999 or 0.10001; ours is exact."""
     tenth = Price("p", "m", {"input_tokens": 100_000, "output_tokens": 0})
     book = PriceBook.of(Catalogue.from_rows([tenth], version="tenth"))
@@ -135,7 +135,7 @@ def test_a_million_small_amounts_add_up_without_a_float(make_events: MakeEvents)
     assert sum([0.1 / 10**6] * 10_000) != 0.001
 
 
-def test_a_bucket_is_rounded_once_half_to_even(make_events: MakeEvents) -> None:
+def test_pitfall_18_a_bucket_is_rounded_once_half_to_even(make_events: MakeEvents) -> None:
     """Pitfall 18: a third of a micro-dollar a token has no end; each bucket is rounded once, not each token."""
     # 1/3 pico-USD a token of input, 1/2 a token of cache, 3/2 a token of output.
     rates = {"input_tokens": Fraction(1, 3), "cache_read_tokens": Fraction(1, 2), "output_tokens": Fraction(3, 2)}

@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
@@ -85,7 +87,7 @@ CALL = {
 }
 
 
-def test_a_partial_negotiated_price_keeps_the_other_rates() -> None:
+def test_pitfall_20_a_partial_negotiated_price_keeps_the_other_rates() -> None:
     """Pitfall 20: an override of one rate wiped the others, so that calls became free or failed.
 
     80,000 input at 2.50 instead of 3 are 0.20 instead of 0.24 USD; 20,000 read from the cache at 0.30 stay 0.006, and
@@ -93,6 +95,22 @@ def test_a_partial_negotiated_price_keeps_the_other_rates() -> None:
     """
     priced_by = book(contract(term(rates(input_tokens="2.50"))))
     assert rated(priced_by, **CALL) == (396_000_000_000, 356_000_000_000, "acme", None)
+
+
+@given(named=st.dictionaries(st.sampled_from(sorted(BASE)), st.integers(0, 50_000_000), min_size=1))
+def test_pitfall_20_whatever_rates_are_agreed_the_others_are_list(named: dict[str, int]) -> None:
+    """litellm#15063, #25874, Helicone#5172: each token costs its own agreed rate or its own list rate, and is priced.
+
+    Rates are pico-USD a token: 80,000 of input, 20,000 read from the cache, 10,000 of output.
+    """
+    counts = {"input_tokens": 80_000, "cache_read_tokens": 20_000, "output_tokens": 10_000}
+    agreed = NegotiatedRates({key: Fraction(pico, 10**12) for key, pico in named.items()})
+
+    listed, contracted, contract_id, unpriced = rated(book(contract(term(agreed))), **CALL)
+
+    assert listed == sum(count * BASE[key] for key, count in counts.items())
+    assert contracted == sum(count * named.get(key, BASE[key]) for key, count in counts.items())
+    assert (contract_id, unpriced) == ("acme", None)
 
 
 def test_a_rate_for_short_requests_leaves_long_ones_and_batches_at_list() -> None:
