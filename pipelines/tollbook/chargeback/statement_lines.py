@@ -26,6 +26,7 @@ TOLD_APART_BY: Final = (
 IN_ORDER: Final = ", ".join(f"{name} nulls first" for name in TOLD_APART_BY)
 """SQL of the order of a billing period's lines, on which it depends who gets the cent that is left over."""
 _ID_DIGITS: Final = 24
+_JSON: Final = json.JSONEncoder(ensure_ascii=False)
 
 
 def round_lines(lines: Sequence[Row], costs: Sequence[str] = COSTS) -> None:
@@ -57,7 +58,7 @@ def round_lines(lines: Sequence[Row], costs: Sequence[str] = COSTS) -> None:
 
 def digest_of(*facts: Any) -> str:
     """Return an identifier that depends on facts alone."""
-    return hashlib.sha256(json.dumps(facts, ensure_ascii=False).encode()).hexdigest()[:_ID_DIGITS]
+    return hashlib.sha256(_JSON.encode(facts).encode()).hexdigest()[:_ID_DIGITS]
 
 
 def line_id_of(period: str, charge: Row) -> str:

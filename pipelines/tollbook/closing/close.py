@@ -163,11 +163,19 @@ def _closing(settings: Settings, request: CloseRequest, clock: Clock) -> Iterato
     with log_lock(closes_log(lake), wait=True):
         closes = read_closes(lake)
         _refuse_closed(closes, request)
-        _refuse_stale(settings, now)
+        status = warehouse_status(settings)
+        if status.published_version is None:
+            raise NothingPublishedError(f"expected a published file in {settings.serve}, found none: {_BUILD}")
         with duckdb.connect((settings.serve / PUBLISHED).resolve(), read_only=True) as published:
             published.execute("set TimeZone = 'UTC'")
             answer = published.execute("from audit.publication")
             stamp = dict(zip((column[0] for column in answer.description), answer.fetchall()[0], strict=True))
+            if not status.current or not charges_are_current(settings, now, closing_build=stamp["build_number"]):
+                raise CloseRefusedError(
+                    f"expected a published file that holds everything up to commit {status.lake_commit}, rating "
+                    f"{status.lake_rating} and the reference data in use, found one of commit "
+                    f"{status.published_commit}: {_BUILD}"
+                )
             frozen = freeze(settings, published, request.period)
             facts = PeriodFacts(
                 published=published,
@@ -195,18 +203,6 @@ def _refuse_closed(closes: Closes, request: CloseRequest) -> None:
             f"expected an open billing period, but {held.close.author} closed {request.period} at "
             f"{held.close.recorded_at:%Y-%m-%d %H:%M} UTC; closed periods never open again, what is found out later "
             "becomes corrections"
-        )
-
-
-def _refuse_stale(settings: Settings, now: datetime) -> None:
-    status = warehouse_status(settings)
-    if status.published_version is None:
-        raise NothingPublishedError(f"expected a published file in {settings.serve}, found none: {_BUILD}")
-    if not status.current or not charges_are_current(settings, now, soft_closes=False):
-        raise CloseRefusedError(
-            f"expected a published file that holds everything up to commit {status.lake_commit}, rating "
-            f"{status.lake_rating} and the reference data in use, found one of commit {status.published_commit}: "
-            f"{_BUILD}"
         )
 
 

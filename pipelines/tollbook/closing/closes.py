@@ -174,6 +174,10 @@ class Closes:
         """Number of the newest entry that closed a period for good, 0 for none."""
         return max((entry.number for entry in self.entries if entry.step == CLOSE), default=0)
 
+    def closed_since(self, number: int) -> list[CloseEntry]:
+        """Return the hard closes after an entry, the oldest first."""
+        return [entry for entry in self.entries if entry.step == CLOSE and entry.number > number]
+
     def of(self, period: str) -> PeriodClose:
         """Return how far a period is closed."""
         mine: dict[str, CloseEntry] = {entry.step: entry for entry in self.entries if entry.period == period}

@@ -92,18 +92,17 @@ def read_period(settings: Settings, period: str) -> PeriodLines:
         NothingPublishedError: There is no published file yet.
         OutdatedPublicationError: The published file is of a version that had no such charges.
     """
-    (rows,) = read_published(settings, period, _question)
-    first = rows[0]
-    lines = [_line(period, row) for row in rows]
+    rows, (told,) = read_published(settings, period, _lines, _publication)
+    lines = [{"statement_line_id": line_id_of(period, row), "billing_period": period} | row for row in rows]
     round_lines(lines)
     return PeriodLines(
         period=period,
         days=BillingPeriod.of(_start(period)),
-        build_number=first["build_number"],
-        built_commit=first["built_commit"],
-        built_at=first["built_at"],
+        build_number=told["build_number"],
+        built_commit=told["built_commit"],
+        built_at=told["built_at"],
         lines=lines,
-        close_number=first["close_number"],
+        close_number=told["close_number"],
     )
 
 
@@ -152,18 +151,17 @@ def _start(period: str) -> date:
     return date.fromisoformat(f"{period}-01")
 
 
-def _line(period: str, row: Row) -> Row:
-    return {"statement_line_id": line_id_of(period, row), "billing_period": period} | row
-
-
-def _question(start: date) -> str:
+def _lines(start: date) -> str:
     apart = ", ".join(TOLD_APART_BY)
     sums = ", ".join(
         f"sum({cost}) as {cost}, count(*) filter (where {cost} is null) as {UNKNOWNS[cost]}" for cost in COSTS
     )
     return (
-        f"select {apart}, sum(calls) as calls, sum(unpriced_calls) as unpriced_calls, {sums}, "
-        f"(select max(close_number) from finance.dim_billing_periods where billing_period_start = date '{start}') "
-        "as close_number, build_number, built_commit, built_at from finance.fct_charges, audit.publication "
+        f"select {apart}, sum(calls) as calls, sum(unpriced_calls) as unpriced_calls, {sums} from finance.fct_charges "
         f"where billing_period_start = date '{start}' group by all order by {IN_ORDER}"
     )
+
+
+def _publication(start: date) -> str:
+    closed = f"select max(close_number) from finance.dim_billing_periods where billing_period_start = date '{start}'"
+    return f"select build_number, built_commit, built_at, ({closed}) as close_number from audit.publication"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Final
 
 from tollbook.contracts import contract
@@ -23,9 +23,10 @@ def rendered(statements: Sequence[Statement]) -> dict[str, bytes]:
     """Return the files of statements by path, the same bytes however many processes make them.
 
     Where they are many, other processes make what people read, and this one what programs read. They begin with the
-    first export that needs them, wait for the next one, and end with this process.
+    first export that needs them, wait for the next one, and end with this process. A process that another one began to
+    share work with makes all by itself.
     """
-    others = min(_MOST_PROCESSES, os.cpu_count() or 1) - 1
+    others = 0 if parent_process() else min(_MOST_PROCESSES, os.cpu_count() or 1) - 1
     if not others or sum(len(each.rows) for each in statements) < _ALONE:
         return _for_programs(statements) | for_people(statements)
     try:

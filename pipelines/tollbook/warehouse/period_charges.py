@@ -109,13 +109,14 @@ def charge_scopes_told(session: Any) -> pa.Table:
         return pa.Table.from_pylist(told, schema=SCOPES_SCHEMA)
 
 
-def charges_are_current(settings: Settings, now: datetime, *, soft_closes: bool = True) -> bool:
+def charges_are_current(settings: Settings, now: datetime, *, closing_build: int | None = None) -> bool:
     """Return whether the marts hold the charges of the contracts, prices and due dates as they are now.
 
     Args:
         settings: Where the book lives.
         now: The time.
-        soft_closes: Whether they also have to show every soft close and proposal, which change no charge.
+        closing_build: Build that periods are being closed from; None where the marts have to show every close. Soft
+            closes and proposals change no charge, and neither does a close that froze what this build holds.
 
     Raises:
         ReferenceDataError: A contract, or what it is priced by, has a fault.
@@ -132,7 +133,12 @@ def charges_are_current(settings: Settings, now: datetime, *, soft_closes: bool 
         marts = json.loads(_read_file(WarehouseFolder.of(settings)).read_text(encoding="utf-8"))
     except FileNotFoundError:
         marts = _held(_inputs(settings, (), calendar, now), 0, hard_close=0, adjustment=0, close=0)
-    return all(marts.get(name) == told for name, told in held.items() if soft_closes or name != "close")
+    if closing_build is not None:
+        shown = marts.get("hard_close", 0)
+        if all(entry.build_number == closing_build for entry in closes.closed_since(shown)):
+            held["hard_close"] = shown
+        held["close"] = marts.get("close")
+    return all(marts.get(name) == told for name, told in held.items())
 
 
 def _held(inputs: str, charges: int, *, hard_close: int, adjustment: int, close: int) -> dict[str, Any]:

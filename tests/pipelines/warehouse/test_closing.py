@@ -12,10 +12,11 @@ import pytest
 import yaml
 
 from tollbook.closing.close import CloseRequest, approve_close, propose_close, soft_close
-from tollbook.closing.closes import CloseEntry, read_closes
+from tollbook.closing.closes import CloseEntry, closes_log, read_closes
 from tollbook.closing.disputes import Move, adjust_line, open_dispute, resolve_dispute
 from tollbook.closing.overview import period_overview
 from tollbook.errors import ApprovalError, CloseRefusedError, CorruptManifestError, MisuseError
+from tollbook.lake.log import entry_path
 from tollbook.reference.kinds import load_file
 from tollbook.warehouse.build import build
 
@@ -128,11 +129,22 @@ def test_a_close_needs_two_people_and_the_steps_in_order(lake: LakeBuilder, even
     assert (entry.lake_commit, entry.totals.calls, entry.proposed_by, entry.author) == (2, 2, "ana", "ben")
     with pytest.raises(CloseRefusedError, match="ben closed 2026-06"):
         soft_close(lake.settings, ana, **clock)
-    with pytest.raises(CloseRefusedError, match=r"marts|reference data in use"):
-        soft_close(lake.settings, CloseRequest("2026-07", "ana", "r"), clock=lambda: at("2026-08-02"))
+
+    # A close of another build than the published one, as one has that ends while a build is at work.
+    path = entry_path(closes_log(lake.settings.lake), entry.number)
+    told = path.read_bytes()
+    path.write_bytes(told.replace(f'"build_number":{entry.build_number}'.encode(), b'"build_number":999'))
+    with pytest.raises(CloseRefusedError, match="reference data in use"):
+        soft_close(lake.settings, CloseRequest("2026-07", "ana", "r"), clock=lambda: at("2026-07-06"))
+    path.write_bytes(told)
+
+    # Closing June from this build changed nothing in it, so July may follow from the same one.
+    before = lake.query(CHARGED)
+    assert closed(lake, "2026-07", "2026-08-02").build_number == entry.build_number
     built(lake, "2026-08-02")
+    assert lake.query(CHARGED) == before
     states = {each.period: (each.state, each.closed_by) for each in period_overview(lake.settings)}
-    assert states == {"2026-06": ("closed", "ben"), "2026-07": ("open", None)}
+    assert states == {"2026-06": ("closed", "ben"), "2026-07": ("closed", "ben")}
 
 
 def test_frozen_files_that_were_changed_stop_the_build(lake: LakeBuilder, event: Any) -> None:
