@@ -48,10 +48,10 @@ from range($rows) as numbers (i)
 """  # noqa: E501
 
 
-def day_rows(day: date, rows: int, first_offset: int) -> pa.Table:
+def day_rows(day: date, rows: int, first_offset: int, sql: str = DAY_SQL) -> pa.Table:
     """Return the rows of one day as `usage_record/v1`."""
     parameters = {"day": day.isoformat(), "rows": rows, "first": first_offset}
-    told = duckdb.connect().execute(DAY_SQL, parameters).to_arrow_table()
+    told = duckdb.connect().execute(sql, parameters).to_arrow_table()
     cost = told["pico"].combine_chunks().cast(pa.decimal128(19, 0)).view(pa.decimal128(18, 12))
     columns = []
     for field in usage_record_schema():
@@ -66,12 +66,19 @@ def day_rows(day: date, rows: int, first_offset: int) -> pa.Table:
     return pa.table(columns, schema=usage_record_schema()).combine_chunks()
 
 
-def add_day(lake: Path, day: date, rows: int) -> None:
-    """Commit one day to the lake, in as many commits as it has hours."""
+def add_day(lake: Path, day: date, rows: int, sql: str = DAY_SQL) -> None:
+    """Commit one day to the lake, in as many commits as it has hours.
+
+    Args:
+        lake: Folder of the lake.
+        day: The day.
+        rows: Events, as many as the hours or more.
+        sql: Makes them of `$day`, `$rows` and the `$first` offset.
+    """
     before = newest(lake)
     number = before.commit if before else 0
     total = before.totals[TOPIC][0] if before else PartitionTotals(first_offset=0, next_offset=0)
-    table = day_rows(day, rows, total.next_offset)
+    table = day_rows(day, rows, total.next_offset, sql)
     step = rows // FILES_A_DAY
     for start in range(0, rows, step):
         number += 1

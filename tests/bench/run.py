@@ -34,7 +34,7 @@ TOPICS = {"llm.usage": "the peers' fields", "llm.usage.every_field": "every fiel
 NOT_KEPT_BY_PEERS = ("trace_id", "request_id", "streamed", "tags.sdk")
 PEER_PACKAGES = ("duckdb>=2", "pyarrow", "numpy", "confluent-kafka")
 PER_EVENT_SAMPLE = 20_000
-PARTS = ("meter", "rating", "formats", "history", "freshness", "backlog", "flink")
+PARTS = ("meter", "rating", "formats", "history", "freshness", "backlog", "flink", "exports")
 NEED_WORKLOAD = {"meter", "rating", "backlog", "flink"}
 BACKLOG_EVENTS = 2_000_000
 FLINK_EVENTS = 400_000
@@ -316,6 +316,16 @@ def measure_history() -> str:
     return "\n".join([*head, *rows, "", f"ratio {history['ratio']}"])
 
 
+def measure_exports() -> str:
+    """Return what it takes to close and export a year, as a Markdown table with a row a step."""
+    found = last_json(run([sys.executable, str(HERE / "exports.py"), "--work", str(WORK)]))
+    say(f"exports: {found}")
+    lines = [f"| a year of {found['charges']:,} charges | seconds | CPU seconds |", "|---|---|---|"]
+    for name, step in (*found["steps"].items(), ("counted", found["total"])):
+        lines.append(f"| {name} | {step['seconds']:,.1f} | {step['cpu_seconds']:,.1f} |")
+    return "\n".join([*lines, "", f"{found['files']:,} files, {found['bytes'] / 1e6:,.0f} MB"])
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -350,6 +360,8 @@ def main() -> None:
         print(f"\n{measure_meter(backlog, python, 1, per_event=False)}", flush=True)
     if "flink" in parts:
         print(f"\n{measure_flink(make_workload(python, arguments.flink_events, arguments.seed))}", flush=True)
+    if "exports" in parts:
+        print(f"\n{measure_exports()}", flush=True)
 
 
 if __name__ == "__main__":
