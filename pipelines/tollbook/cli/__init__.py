@@ -43,6 +43,7 @@ NOUNS = (
     "prices",
     "reference",
     "reconcile",
+    "insight",
     "trace",
     "status",
     "lake",
