@@ -21,7 +21,7 @@ from tollbook.rating.sources.exchange import USD, ExchangeRates, read_exchange_r
 from tollbook.rating.sources.policy import read_cost_policy
 from tollbook.reference.billing_calendar import billing_calendar, read_billing_calendar
 from tollbook.reference.dated.entries import EntryFile
-from tollbook.reference.dated.kinds import FLEETS, INVOICES, KINDS, PLATFORMS, SUBSCRIPTIONS, EntryKind
+from tollbook.reference.dated.kinds import FLEETS, INVOICES, KINDS, OFFERS, PLATFORMS, SUBSCRIPTIONS, EntryKind
 from tollbook.reference.dated.recorded import record_reference
 from tollbook.reference.dated.use import check_entries, load_entries
 from tollbook.reference.dimensions import read_dimensions
@@ -35,7 +35,7 @@ OWNERS, CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS, BILLING_CALENDAR, CLO
 _NAMED: Final = (CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS, BILLING_CALENDAR, CLOSING_POLICY)
 """Kinds that are known by a key of their own."""
 _OVERLAY: Final = "price_overlay"
-_CHARGED: Final = (SUBSCRIPTIONS, PLATFORMS, FLEETS, INVOICES)
+_CHARGED: Final = (SUBSCRIPTIONS, PLATFORMS, FLEETS, INVOICES, OFFERS)
 """Kinds of dated entries whose amounts become costs in USD."""
 
 

@@ -16,6 +16,7 @@ from tollbook.reference.dated.checks.plans import (
     check_budgets,
     check_estimates,
     check_fleets,
+    check_offers,
     check_platforms,
     check_subscriptions,
 )
@@ -30,6 +31,7 @@ ALLOCATION_RULES, INVOICES, ENTITIES, ACCOUNTS, REVENUE = (
 
 
 ESTIMATES: Final = "price_estimates"
+OFFERS: Final = "plan_offers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ KINDS: Final = {
             _named("estimate of", "provider", "model"),
             check_estimates,
         ),
+        EntryKind(OFFERS, "plan offers", ("plan", "plans"), _named("plan", "plan_id"), check_offers),
         EntryKind(
             REVENUE,
             "product revenue",

@@ -217,6 +217,36 @@ ALONE = {
         ('amount: "18200.00"', 'amount: "-1"'),
         "7: entries/0/amount: expected zero or more",
     ),
+    "a tier that ends below the one before": (
+        "plan_offers",
+        ('{price: "0.90"}', '{up_to: "100.00", price: "0.90"}\n        - {price: "0.80"}'),
+        "expected more than in the tier before, got '100.00'",
+    ),
+    "a last tier that ends": (
+        "plan_offers",
+        ('{price: "0.90"}', '{up_to: "500.00", price: "0.90"}'),
+        "expected it in every tier but the last",
+    ),
+    "tiers beside a price": (
+        "plan_offers",
+        ("      tiers:", '      price: "1"\n      tiers:'),
+        "expected ",
+    ),
+    "credits without their worth": (
+        "plan_offers",
+        (', credit_value: "0.04"', ""),
+        "expected credit_value beside credits, and beside them alone",
+    ),
+    "included spend of no quantity": (
+        "plan_offers",
+        ('{unit: spend, quantity: "20.00"}', "{unit: spend}"),
+        "expected the key 'quantity' beside the unit spend, got none",
+    ),
+    "a plan whose fee is below zero": (
+        "plan_offers",
+        ('fee: "30.00"', 'fee: "-30.00"'),
+        "18: entries/1/fee: expected zero or more",
+    ),
     "a month that is none": (
         "product_revenue",
         ("billing_period: 2026-06", "billing_period: 2026-13"),

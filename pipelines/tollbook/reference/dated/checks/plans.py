@@ -1,8 +1,9 @@
-"""Subscriptions, platforms, fleets, budgets, estimates: amounts, seats, capacities, and teams of the hierarchy."""
+"""Subscriptions, offers, platforms, fleets, budgets, estimates: amounts, seats, capacities, teams of the hierarchy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 from tollbook.errors import DocumentFault
 from tollbook.reference.dated.checks import Entries, Others
@@ -55,7 +56,38 @@ def check_subscriptions(entries: Entries, others: Others) -> Iterator[DocumentFa
             yield entry.fault(("term_from",), "expected a day that is not after valid_from")
 
 
-def _included(entry: DatedEntry) -> Iterator[DocumentFault]:
+def check_offers(entries: Entries, others: Others) -> Iterator[DocumentFault]:
+    """Yield amounts below zero, included usage that cannot be counted, tiers out of order, and plans of nothing."""
+    known = {each.body["subscription_id"] for each in others.get("subscriptions", ())}
+    for entry in entries:
+        yield from not_below_zero(entry, ("fee",))
+        if "quantity" in entry.body.get("included", {}):
+            yield from not_below_zero(entry, ("included", "quantity"))
+        yield from _included(entry, ("quantity",))
+        yield from _tiers(entry)
+        for place, name in enumerate(entry.body.get("replaces", ())):
+            if known and name not in known:
+                yield entry.fault(("replaces", place), "expected a subscription in use, found none")
+
+
+def _tiers(entry: DatedEntry) -> Iterator[DocumentFault]:
+    overage = entry.body.get("overage", {})
+    if "price" in overage:
+        yield from not_below_zero(entry, ("overage", "price"))
+    before = Fraction(0)
+    for place, tier in enumerate(overage.get("tiers", ())):
+        where = ("overage", "tiers", place)
+        yield from not_below_zero(entry, (*where, "price"))
+        is_last = place == len(overage["tiers"]) - 1
+        if is_last != ("up_to" not in tier):
+            yield entry.fault((*where, "up_to"), "expected it in every tier but the last", came="")
+        elif not is_last:
+            if amount_at(entry, (*where, "up_to")) <= before:
+                yield entry.fault((*where, "up_to"), "expected more than in the tier before")
+            before = amount_at(entry, (*where, "up_to"))
+
+
+def _included(entry: DatedEntry, keys: Sequence[str] = ("quantity", "per")) -> Iterator[DocumentFault]:
     included = entry.body.get("included")
     if included is None or included["unit"] == "all":
         if "overage" in entry.body:
@@ -63,7 +95,7 @@ def _included(entry: DatedEntry) -> Iterator[DocumentFault]:
         if included is not None and len(included) > 1:
             yield entry.fault(("included",), "expected no other key beside the unit all", came="")
         return
-    for key in ("quantity", "per"):
+    for key in keys:
         if key not in included:
             rule = f"expected the key {key!r} beside the unit {included['unit']}, got none"
             yield entry.fault(("included",), rule, came="")
