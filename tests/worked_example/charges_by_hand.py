@@ -90,7 +90,7 @@ class Month:
             spent = sum((self.contracted(each) or 0) for each in self.known.events(month) if each.provider == "openai")
             drawn = min(left, Fraction(spent))
             left -= drawn
-        shares = list(self.measured(self.contracted, _of("openai")).items())
+        shares = self._by_cost("openai")
         paid = Fraction(CREDIT_PRICE, CREDIT)
         if self.month == 6:
             yield _charge("prepaid_purchase", "usage openai", Fraction(CREDIT_PRICE), shares, used=Fraction(0))
@@ -102,8 +102,7 @@ class Month:
 
     def _untagged(self) -> Iterator[Charge]:
         cost = sum((self.contracted(each) or 0) for each in self.calls if not each.team)
-        thirds = [(self._team(team), Fraction(1)) for team in ("care", "platform", "search")]
-        yield _charge("untagged_usage", "usage openai", Fraction(cost), thirds)
+        yield _charge("untagged_usage", "usage openai", Fraction(cost), self._thirds(Fraction(1)))
         yield _charge("untagged_usage_moved", "usage openai", -Fraction(cost), [(NOBODY, Fraction(1))])
 
     def _platforms(self) -> Iterator[Charge]:
@@ -210,10 +209,19 @@ class Month:
             residual = _pico(sum(each.amount for each in lines)) - sum(charge.payable for charge in ours)
             drawn = sum(charge.payable for charge in ours if charge.kind == "prepaid_drawdown")
             credited = _pico(sum(each.amount for each in lines if each.category == "Credit")) - drawn
-            shares = list(self.measured(self.contracted, _of(vendor)).items())
+            shares = self._by_cost(vendor)
             for amount in (credited, residual - credited):
                 if amount:
                     yield Charge("residual", name, amount, amount, amount, shares)
+
+    def _by_cost(self, provider: str) -> Shares:
+        """Return who caused usage, by its cost; what nobody owns falls on the three who bear it."""
+        sums = self.measured(self.contracted, _of(provider))
+        nobodys = sums.pop(NOBODY, Fraction(0))
+        return [*sums.items(), *(self._thirds(nobodys) if nobodys else [])]
+
+    def _thirds(self, whole: Fraction) -> Shares:
+        return [(self._team(team), whole / 3) for team in ("care", "platform", "search")]
 
     def _team(self, team: str) -> Receiver:
         return self.known.receiver(team, FIRST[self.month])

@@ -27,6 +27,7 @@ from tollbook.exports.statements import Statements, export_statements
 from tollbook.rating.load import installed_catalogue
 from tollbook.rating.rerate import rerate
 from tollbook.rating.sources.loading import load_overlay
+from tollbook.reconcile.load import load_report
 from tollbook.reference.kinds import load_file
 from tollbook.senders.send import send_file
 from tollbook.settings import Settings
@@ -200,7 +201,7 @@ def _june(book: WorkedBook) -> None:
 
 
 def _july(book: WorkedBook) -> None:
-    """Usage of June comes late; a preview has no price, which stops the close until an estimate is approved."""
+    """Usage of June comes late; a preview has no price, and is closed at an estimate that was approved before."""
     book.load("july", "2026-08-04T10:00")
     book.meter("july", "2026-08-01")
     book.build("2026-08-05")
@@ -226,8 +227,14 @@ def _august(book: WorkedBook) -> None:
 
 
 def _september(book: WorkedBook) -> None:
-    """An invoice of July turns up, usage of August too; the contract ends and what is left of its credit expires."""
+    """An invoice of July turns up, usage of August too; the contract ends and what is left of its credit expires.
+
+    Anthropic reports its usage of some days of August, among them a call that no event tells of.
+    """
     book.load("september", "2026-10-04T10:00")
+    report = FOLDER / "documents" / "september" / "anthropic_usage.json"
+    told: dict[str, Any] = {"vendor": "anthropic", "author": "ana", "reason": "who used sonata?"}
+    load_report([report], book.settings, **told, now=at("2026-10-04T11:00"))
     book.meter("september", "2026-10-01")
     book.build("2026-10-05")
     book.close("2026-09", "2026-10-06")

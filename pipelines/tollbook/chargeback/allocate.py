@@ -193,12 +193,8 @@ class Allocation:
             return self._by_rule(rule, origin)
         period = origin.corrects_period_start or origin.billing_period_start
         providers = () if origin.provider is None else self.providers_of(origin.provider)
-        for models in ((origin.model,), ()) if origin.model is not None else ((),):
-            where = Where(providers=providers, models=models)
-            found = self.methods.by_measure("usage of the provider", "contracted_cost", where, period)
-            if found is not None:
-                return found
-        return nobody(f"no usage of {origin.provider or 'any provider'} in the billing period")
+        found = self._by_usage(providers, origin.model, period)
+        return found or nobody(f"no usage of {origin.provider or 'any provider'} in the billing period")
 
     def _of_residual(self, origin: Origin) -> Split:
         """What an invoice says beyond its usage: of calls that nobody told of by a rule alone, else by cost."""
@@ -206,12 +202,21 @@ class Allocation:
             rule = self.rules.on("usage", "unlogged", origin.first_day)
             return nobody("calls that no event told of") if rule is None else self._by_rule(rule, origin)
         providers, period = self.providers_of(origin.source_id), origin.billing_period_start
-        for models in ((origin.model,), ()) if origin.model is not None else ((),):
+        found = self._by_usage(providers, origin.model, period)
+        return found or nobody(f"no usage of {origin.source_id} in the billing period")
+
+    def _by_usage(self, providers: tuple[str, ...], model: str | None, period: date) -> Split | None:
+        """Return the split by what usage of providers costs, of the model where it has some; None where there is none.
+
+        What falls on usage that nobody owns is borne by those who bear that usage.
+        """
+        for models in ((model,), ()) if model is not None else ((),):
             where = Where(providers=providers, models=models)
             found = self.methods.by_measure("usage of the provider", "contracted_cost", where, period)
             if found is not None:
-                return found
-        return nobody(f"no usage of {origin.source_id} in the billing period")
+                rule = self.rules.on("usage", UNTAGGED, period)
+                return found if rule is None else found.passed_on(self.methods.by_rule(rule, period, period))
+        return None
 
     def _of_fleet(self, origin: Origin, entry: DatedEntry) -> Split:
         period, where = origin.billing_period_start, served_by(entry.body)

@@ -47,7 +47,8 @@ def contract_origins(rows: Iterable[Mapping[str, Any]], named: NamedByEvents) ->
             contract_id=row["contract_id"],
             billed_by=provider,
             obligation=f"usage {provider}",
-            list_cost=row["list_cost"],
+            # A fee has no price but its own.
+            list_cost=row["contracted_cost"] if row["list_cost"] is None else row["list_cost"],
             contracted_cost=row["contracted_cost"],
             effective_cost=row["effective_cost"],
             pricing_currency_contracted_cost=row["contracted_cost"],

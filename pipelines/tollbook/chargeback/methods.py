@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from itertools import pairwise
@@ -40,6 +40,19 @@ class Split:
     method: str
     driver: str | None
     shares: tuple[Share, ...]
+
+    def passed_on(self, split: Split) -> Split:
+        """Return the split in which what falls on usage that nobody owns is split as another says, and named so."""
+        if all(share.platform is not None or share.receiver.team != UNALLOCATED for share in self.shares):
+            return self
+        shares: list[Share] = []
+        total = sum((each.weight for each in split.shares), Fraction(0))
+        for share in self.shares:
+            if share.platform is not None or share.receiver.team != UNALLOCATED:
+                shares.append(share)
+            else:
+                shares += [replace(each, weight=share.weight * each.weight / total) for each in split.shares]
+        return replace(self, method_id=f"{self.method_id}, untagged by {split.method_id}", shares=tuple(shares))
 
 
 def nobody(reason: str) -> Split:

@@ -193,6 +193,31 @@ def test_what_a_contract_charges_goes_to_the_usage_of_its_provider(charge: Charg
     assert charge(usage, period_charges=charges[:1], allocation_rules=[rule]).borne() == {"c": Decimal(9)}
 
 
+def test_what_falls_on_usage_that_nobody_owns_goes_to_those_who_bear_it(charge: Charge, told: Told, used: Told) -> None:
+    """Of 9 by contracted cost of 1 and 2, 6 fall on nobody's usage, which b and c bear by halves."""
+    usage = [used("a"), used("unallocated", contracted_cost=Decimal(2))]
+    rule = told("halves", pool={"usage": "untagged"}, method="even", receivers=["b", "c"])
+    short = [commitment("one", "9")]
+    done = charge(usage, period_charges=short, allocation_rules=[rule])
+    assert done.borne(origin_charge_id="one") == {"a": Decimal(3), "b": Decimal(3), "c": Decimal(3)}
+    assert {line["allocated_method_id"] for line in done.lines if line["origin_charge_id"] == "one"} == {
+        "usage of the provider, untagged by halves"
+    }
+    # Without a rule it stays where it is seen.
+    assert charge(usage, period_charges=short).borne() == {"a": Decimal(3), "unallocated": Decimal(6)}
+
+
+def test_the_list_cost_of_a_fee_is_its_price(charge: Charge, used: Told) -> None:
+    """It has no other; zero stays zero where the list cost is the usage's, and what is not known stays so."""
+    told_costs = [commitment("fee", "9"), commitment("tier", "-1", list_cost=Decimal(0)), commitment("unknown", None)]
+    lines = charge([used("a")], period_charges=told_costs).lines
+    assert {line["origin_charge_id"]: line["list_cost"] for line in lines} == {
+        "fee": Decimal(9),
+        "tier": Decimal(0),
+        "unknown": None,
+    }
+
+
 COSTS = ("list_cost", "contracted_cost", "effective_cost", "pricing_currency_contracted_cost")
 METHODS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
