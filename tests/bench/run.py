@@ -34,7 +34,7 @@ TOPICS = {"llm.usage": "the peers' fields", "llm.usage.every_field": "every fiel
 NOT_KEPT_BY_PEERS = ("trace_id", "request_id", "streamed", "tags.sdk")
 PEER_PACKAGES = ("duckdb>=2", "pyarrow", "numpy", "confluent-kafka")
 PER_EVENT_SAMPLE = 20_000
-PARTS = ("meter", "rating", "formats", "history", "freshness", "backlog", "flink", "exports")
+PARTS = ("meter", "rating", "formats", "history", "freshness", "backlog", "flink", "exports", "insight")
 NEED_WORKLOAD = {"meter", "rating", "backlog", "flink"}
 BACKLOG_EVENTS = 2_000_000
 FLINK_EVENTS = 400_000
@@ -326,6 +326,19 @@ def measure_exports() -> str:
     return "\n".join([*lines, "", f"{found['files']:,} files, {found['bytes'] / 1e6:,.0f} MB"])
 
 
+def measure_insight() -> str:
+    """Return what it takes to explain a year's bills, as a Markdown table with a row a step."""
+    found = last_json(run([sys.executable, str(HERE / "insight.py")]))["steps"]
+    say(f"insight: {found}")
+    told = {True: "yes", False: "NO", None: ""}
+    lines = ["| 13 months of 200 teams, 3 workflows, 5 models | rows | CPU seconds | exact |", "|---|---|---|---|"]
+    lines += [
+        f"| {name} | {step['rows']:,} | {step['cpu_seconds']:,.1f} | {told[step['exact']]} |"
+        for name, step in found.items()
+    ]
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -360,8 +373,9 @@ def main() -> None:
         print(f"\n{measure_meter(backlog, python, 1, per_event=False)}", flush=True)
     if "flink" in parts:
         print(f"\n{measure_flink(make_workload(python, arguments.flink_events, arguments.seed))}", flush=True)
-    if "exports" in parts:
-        print(f"\n{measure_exports()}", flush=True)
+    for part, measure in (("exports", measure_exports), ("insight", measure_insight)):
+        if part in parts:
+            print(f"\n{measure()}", flush=True)
 
 
 if __name__ == "__main__":
