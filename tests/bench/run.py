@@ -339,6 +339,10 @@ def measure_insight() -> str:
     return "\n".join(lines)
 
 
+ALONE = {"history": measure_history, "exports": measure_exports, "insight": measure_insight}
+"""Part to its measure, of those that neither the workload nor a number of rounds is for."""
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -364,8 +368,6 @@ def main() -> None:
         print(f"\n{rating_table(measure_rating(pricing, workload, arguments.rounds))}", flush=True)
     if "formats" in parts:
         print(f"\n{measure_formats(arguments.rounds)}", flush=True)
-    if "history" in parts:
-        print(f"\n{measure_history()}", flush=True)
     if "freshness" in parts:
         print(f"\n{measure_freshness(arguments.rounds)}", flush=True)
     if "backlog" in parts:
@@ -373,9 +375,9 @@ def main() -> None:
         print(f"\n{measure_meter(backlog, python, 1, per_event=False)}", flush=True)
     if "flink" in parts:
         print(f"\n{measure_flink(make_workload(python, arguments.flink_events, arguments.seed))}", flush=True)
-    for part, measure in (("exports", measure_exports), ("insight", measure_insight)):
-        if part in parts:
-            print(f"\n{measure()}", flush=True)
+    for part in parts:
+        if part in ALONE:
+            print(f"\n{ALONE[part]()}", flush=True)
 
 
 if __name__ == "__main__":
