@@ -6,6 +6,7 @@ such as `[U+6771]`. The HTML page has all letters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,6 +32,7 @@ _RULE: Final = 0.75
 _BAND: Final = 0.965
 _SPACE, _TILDE = 0x20, 0x7E
 _PER_MILLE: Final = 1000
+_WHOLE_PARTS: Final = re.compile(r".*[-_./:@]")
 
 
 class _Column(NamedTuple):
@@ -201,25 +203,37 @@ def _text(text: str, left: float, height: float, *, font: str = _PLAIN, size: fl
 
 
 def _columns(table: Table) -> list[_Column]:
-    """Return columns that fill the page: numbers get what they need, texts share the rest by their length."""
+    """Return columns that fill the page: numbers get what they need, texts share the rest."""
     needed = []
     for place, column in enumerate(table.columns):
         texts = {row[place] for row in table.rows} | {table.total[place]}
         word = max(_width(_western(each), _BOLD) for each in column.heading.split())
         needed.append(max(_NARROWEST, word, *(_width(_western(text), _BOLD) for text in texts)) + 2 * _PADDING)
-    fixed = sum(width for width, column in zip(needed, table.columns, strict=True) if column.is_number)
-    told = sum(needed) - fixed
-    share = max(_INNER - fixed, _NARROWEST) / told if told else 1.0
+    told = [place for place, column in enumerate(table.columns) if not column.is_number]
+    room = max(_INNER - sum(needed) + sum(needed[place] for place in told), _NARROWEST)
+    for place, width in zip(told, _shared([needed[place] for place in told], room), strict=True):
+        needed[place] = width
     columns, left = [], _MARGIN
     for width, column in zip(needed, table.columns, strict=True):
-        columns.append(_Column(left, width if column.is_number else width * share, column.is_number))
-        left += columns[-1].width
+        columns.append(_Column(left, width, column.is_number))
+        left += width
     return columns
+
+
+def _shared(needed: Sequence[float], room: float) -> list[float]:
+    """Return widths that fill the room: what is short keeps what it needs, and the long ones share what is left."""
+    if sum(needed) <= room:
+        return [width * room / sum(needed) for width in needed]
+    shared = list(needed)
+    for taken, place in enumerate(sorted(range(len(needed)), key=needed.__getitem__)):
+        shared[place] = min(needed[place], room / (len(needed) - taken))
+        room -= shared[place]
+    return shared
 
 
 @lru_cache(maxsize=65_536)
 def _wrapped(text: str, font: str, width: float) -> tuple[str, ...]:
-    """Return a text in lines that fit, broken at blanks, and within a word that is too long for a line."""
+    """Return a text in lines that fit, broken at blanks, and a word that is too long for a line at its punctuation."""
     lines, line = [], ""
     for word in text.split(" "):
         joined = f"{line} {word}" if line else word
@@ -233,6 +247,8 @@ def _wrapped(text: str, font: str, width: float) -> tuple[str, ...]:
             fits = next(
                 count for count in range(len(line) - 1, 0, -1) if count == 1 or _width(line[:count], font) <= width
             )
+            begun = _WHOLE_PARTS.match(line[:fits])
+            fits = begun.end() if begun and 2 * begun.end() > fits else fits
             lines.append(line[:fits])
             line = line[fits:]
     return (*lines, line)

@@ -144,3 +144,11 @@ def test_a_name_without_blanks_is_broken_and_whole() -> None:
 
     assert page.count("x") == 300
     assert max(len(each) for each in re.findall("x+", page)) < 200
+
+
+def test_short_columns_keep_their_words_beside_a_long_one() -> None:
+    """A name of 300 letters takes no room from the model beside it, and is broken behind its hyphens."""
+    (page,) = pages(pdf_bytes(document(row("long-" * 60, "1.00", model="claude-sonnet-4-5"))))
+
+    assert " claude-sonnet-4-5 " in page
+    assert {each[-1] for each in re.findall(r"\S*long-\S*", page)} == {"-"}
