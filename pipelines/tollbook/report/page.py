@@ -1,25 +1,17 @@
-"""The page: one HTML file that holds all it needs, and that the browser keeps from reaching for anything else."""
+"""The demo's page: what the book says, from top to bottom."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
-import re
 from collections.abc import Sequence
 from datetime import UTC
 from decimal import Decimal
-from importlib import resources
 from pathlib import Path
-
-import msgspec
 
 from tollbook.report import charts, tables, wording
 from tollbook.report.charts import Figure, Series
+from tollbook.report.chrome import data_element, document, resource, write_whole
 from tollbook.report.facts import Facts, read_facts
 from tollbook.settings import Settings
-
-_SCRIPT_END = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
 
 
 def write_page(settings: Settings, path: Path, *, note: str | None = None) -> int:
@@ -36,12 +28,7 @@ def write_page(settings: Settings, path: Path, *, note: str | None = None) -> in
     Raises:
         NothingPublishedError: There is no published file yet.
     """
-    content = page(read_facts(settings), note=note).encode("utf-8")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
-    return len(content)
+    return write_whole(path, page(read_facts(settings), note=note))
 
 
 def page(facts: Facts, *, note: str | None = None) -> str:
@@ -51,7 +38,6 @@ def page(facts: Facts, *, note: str | None = None) -> str:
         facts: What the book says.
         note: What a reader must know before all else.
     """
-    library, script = _plotly(), _resource("page.js")
     teams = charts.stack(facts.by_team, lambda charge: charge.names[0])
     workflows = charts.stack(facts.by_workflow, lambda charge: charge.names[1])
     priced = [each for each in facts.models if each.list_cost is not None]
@@ -64,24 +50,10 @@ def page(facts: Facts, *, note: str | None = None) -> str:
         "models": charts.models_chart(priced, colours),
     }
     title = f"AI usage and its cost, {wording.span(facts.months)}"
-    policy = (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src {_hash(library)} {_hash(script)}"
-    )
-    return "\n".join(
-        [
-            "<!DOCTYPE html>",
-            '<html lang="en">',
-            "<head>",
-            '<meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="referrer" content="no-referrer">',
-            '<link rel="icon" href="data:,">',
-            f"<title>{tables.escape(title)}</title>",
-            f"<style>\n{_resource('page.css')}</style>",
-            "</head>",
-            "<body>",
+    return document(
+        title,
+        styles=[resource("page.css")],
+        body=[
             _header(facts, title, note),
             "<main>",
             _tiles(facts),
@@ -94,13 +66,9 @@ def page(facts: Facts, *, note: str | None = None) -> str:
             _balance(facts),
             "</main>",
             _footer(facts),
-            f'<script type="application/json" id="figures">{_json(figures)}</script>',
-            f"<script>{library}</script>",
-            f"<script>{script}</script>",
-            "</body>",
-            "</html>",
-            "",
-        ]
+        ],
+        data=data_element("figures", figures),
+        scripts=[resource("theme.js"), resource("page.js")],
     )
 
 
@@ -283,29 +251,3 @@ def _figure(name: str, label: str) -> str:
 def _key(series: Sequence[Series]) -> str:
     items = "".join(f'<li><i style="background:{each.colour}"></i>{tables.name(each.name)}</li>' for each in series)
     return f'<ul class="key">{items}</ul>'
-
-
-def _json(figures: dict[str, Figure]) -> str:
-    """Return JSON that cannot end the element it stands in."""
-    text = msgspec.json.Encoder(decimal_format="number").encode(figures).decode("utf-8")
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
-def _hash(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return f"'sha256-{digest}'"
-
-
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
-
-    library: str = get_plotlyjs()
-    if _SCRIPT_END.search(library):
-        raise ValueError("expected plotly.js without an end of a script element in it")
-    return library
-
-
-def _resource(name: str) -> str:
-    return resources.files("tollbook.report").joinpath(name).read_text(encoding="utf-8")
