@@ -22,15 +22,15 @@ h2 { margin: 2rem 0 .5rem; font-size: 1rem; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; vertical-align: bottom; border-bottom-width: 2px; }
-td { overflow-wrap: anywhere; }
+td { overflow-wrap: anywhere; min-width: 5rem; }
 th.n, td.n { text-align: right; }
-td.n { white-space: nowrap; }
+td.n { white-space: nowrap; min-width: 0; }
 tbody tr:nth-child(even) { background: var(--band); }
 tfoot td { font-weight: 700; border-top: 2px solid var(--ink); border-bottom: 0; }
 footer { margin-top: 1.5rem; font-size: .85rem; }
 @page { size: A4 landscape; margin: 14mm; }
 @media print {
-  :root { --ink: #000; --soft: #444; --line: #bbb; --band: #fff; --page: #fff; }
+  :root { color-scheme: light; --ink: #000; --soft: #444; --line: #bbb; --band: #fff; --page: #fff; }
   body { max-width: none; padding: 0; font-size: 9pt; }
   .wide { overflow: visible; }
   section + section { break-before: page; }
