@@ -64,7 +64,7 @@ tasks_in_cohorts as (
     select
         tasks_dated.* exclude (release),
         cohorts.cohort_kind,
-        case when cohorts.cohort_kind = 'release' then tasks_dated.release end as release,
+        case when cohorts.cohort_kind = 'release' then tasks_dated.release else 'all' end as release,
         fences.outlier_above
 
     from tasks_dated
