@@ -60,6 +60,9 @@ renamed as (
         billing_account_id,
         subscription_id,
         project_id,
+        product,
+        customer_id,
+        principal_id,
 
         -- quantities
         input_tokens,

@@ -58,15 +58,12 @@ def cheapest_mix(choices: Sequence[Choice]) -> list[int]:
     persons = len(choices[0].usage_costs)
     free = [place for place, choice in enumerate(choices) if choice.minimum_seats <= 1]
     tied = [place for place, choice in enumerate(choices) if choice.minimum_seats > 1]
-    best: tuple[int, list[int]] | None = None
-    for opened in chain.from_iterable(combinations(tied, count) for count in range(len(tied) + 1)):
-        if free or opened:
-            plans = _with_seats_paid(choices, sorted([*free, *opened]), opened, persons)
-            cost = cost_of_mix(choices, plans)
-            if best is None or cost < best[0]:
-                best = cost, plans
-    assert best is not None
-    return best[1]
+    mixes = [
+        _with_seats_paid(choices, sorted([*free, *opened]), opened, persons)
+        for opened in chain.from_iterable(combinations(tied, count) for count in range(len(tied) + 1))
+        if free or opened
+    ]
+    return min(mixes, key=lambda plans: cost_of_mix(choices, plans))
 
 
 def cost_of_mix(choices: Sequence[Choice], plans: Sequence[int]) -> int:
@@ -102,13 +99,14 @@ def _assign(gains: Mapping[int, Sequence[int]], seats: Mapping[int, int]) -> dic
         gains: What each person gains by a seat, by plan, shape (n_persons,) each.
         seats: Seats by plan.
     """
-    # Who is not among those who gain most by a plan gets none of its seats, unless one who is gets another plan's.
+    # There is a best way to give seats in which each goes to one of those who gain most by its plan, as many as there
+    # are seats: of these somebody is always without one.
     most = sum(seats.values())
     able = {
         person
-        for plan in gains
-        for person in nlargest(most, range(len(gains[plan])), key=lambda each: gains[plan][each])  # noqa: B023
-        if gains[plan][person] > 0
+        for gain in gains.values()
+        for person in nlargest(most, range(len(gain)), key=gain.__getitem__)
+        if gain[person] > 0
     }
     given: dict[int, int] = {}
     while True:

@@ -47,7 +47,7 @@ class Terms:
         fee: Fee of one seat for a billing period. Unit: pico-USD.
         minimum_seats: Seats that are paid for whenever one is; 1 where there is no such rule.
         unit: What is counted of usage: `spend` (USD of list cost), `tokens`, `credits`, or `all` that is covered.
-        covered: How much of it a seat covers.
+        covered: How much of it is covered, by the fee of a seat where there is one.
         credit_value: USD of list cost that one credit pays for.
         tiers: Prices of what is beyond, in order; none where it costs its list cost.
     """
@@ -67,22 +67,14 @@ class Terms:
             return None
         return Fraction(usage.list_cost, PICO) / (self.credit_value if self.unit == CREDITS else 1)
 
-    def beyond(self, usage: Usage, seats: Fraction | int = 1) -> int | None:
-        """Return what usage costs beside the fee; None where it is not known.
-
-        Args:
-            usage: The usage.
-            seats: Seats whose covered usage is put together.
-
-        Returns:
-            Cost, rounded half-even once. Unit: pico-USD.
-        """
+    def beyond(self, usage: Usage) -> int | None:
+        """Return what usage costs beside the fee, rounded half-even once; None where unknown. Unit: pico-USD."""
         if self.unit == ALL:
             return 0
         used = self.used(usage)
         if used is None:
             return None
-        left = max(Fraction(0), used - self.covered * seats)
+        left = max(Fraction(0), used - self.covered)
         if not left:
             return 0
         if self.tiers:
@@ -118,13 +110,14 @@ def terms_of_offer(body: Mapping[str, Any], usd: Fraction) -> Terms:
 
 
 def terms_of_subscription(body: Mapping[str, Any], usd: Fraction) -> Terms:
-    """Return what a subscription says of usage, without its fees, which are charged by days.
+    """Return what a subscription says of usage, without its fees, which are charged by days, and what they cover.
 
     Args:
         body: An entry of `schemas/documents/subscriptions.schema.json`.
         usd: USD for one unit of its currency.
     """
-    return Terms(fee=0, **_covered(body.get("included", {})), tiers=_tiers(body.get("overage", {}), usd))
+    told = _covered(body.get("included", {})) | {"covered": Fraction(0)}
+    return Terms(fee=0, **told, tiers=_tiers(body.get("overage", {}), usd))
 
 
 def _covered(included: Mapping[str, Any]) -> dict[str, Any]:

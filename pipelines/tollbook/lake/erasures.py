@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from tollbook.errors import CorruptManifestError
 from tollbook.lake.log import append, entries_after, entry_path, newest_number, sync_folder, write_synced
 from tollbook.lake.remote import agreed
 
+PSEUDONYM_DIGITS = 16
 _KEY = "key"
 _KEY_BYTES = 32
+_SALT_OF_PSEUDONYMS = b"pseudonyms of the warehouse"
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +35,7 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
         erased_at: When, UTC.
         reason: Why, as who ordered it wrote.
         digest: Keyed digest of the identifier.
+        pseudonym: What the warehouse names the person by; None of erasures from before it named any.
         usage_rows: Rows of usage that were made anonymous.
         reject_rows: Rejects whose bytes were erased.
         deleted: Paths of the files that held the person, below the lake's folder.
@@ -45,6 +49,24 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     usage_rows: int
     reject_rows: int
     deleted: list[str]
+    pseudonym: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pseudonyms:
+    """How tables of the warehouse name persons: by the beginning of a digest of a salt and the identifier.
+
+    Attributes:
+        salt: What stands before an identifier when it is hashed; who has not the lake's key cannot make it.
+        erased: Pseudonyms of the persons that were erased.
+    """
+
+    salt: str
+    erased: frozenset[str] = frozenset()
+
+    def of(self, principal: str) -> str:
+        """Return the pseudonym of a person: 16 hexadecimal digits, as the models of the warehouse make it."""
+        return hashlib.sha256((self.salt + principal).encode()).hexdigest()[:PSEUDONYM_DIGITS]
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -87,6 +109,7 @@ def record_erasure(
         erased_at=erased_at,
         reason=reason,
         digest=digest_of(lake, principal),
+        pseudonym=pseudonyms(lake).of(principal),
         usage_rows=usage_rows,
         reject_rows=reject_rows,
         deleted=deleted,
@@ -97,6 +120,21 @@ def record_erasure(
 
 def digest_of(lake: Path, principal: str) -> str:
     """Return the digest of an identifier under the lake's key, which is made when there is none."""
+    return hmac.new(_key(lake), principal.encode(), hashlib.sha256).hexdigest()
+
+
+def pseudonyms(lake: Path) -> Pseudonyms:
+    """Return how the warehouse of a lake names persons, by the lake's key, which is made when there is none.
+
+    Raises:
+        CorruptManifestError: An entry of the log of erasures is absent or cannot be read.
+    """
+    salt = hmac.new(_key(lake), _SALT_OF_PSEUDONYMS, hashlib.sha256).hexdigest()
+    erased = (erasure.pseudonym for erasure in erasures(lake))
+    return Pseudonyms(salt, frozenset(each for each in erased if each is not None))
+
+
+def _key(lake: Path) -> bytes:
     path = _log(lake).parent / _KEY
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +143,7 @@ def digest_of(lake: Path, principal: str) -> str:
         temporary.chmod(0o600)
         temporary.replace(path)
         sync_folder(path.parent)
-    return hmac.new(path.read_bytes(), principal.encode(), hashlib.sha256).hexdigest()
+    return path.read_bytes()
 
 
 def _log(lake: Path) -> Path:

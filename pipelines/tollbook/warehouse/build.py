@@ -18,6 +18,7 @@ from tollbook.closing.adjustments import read_adjustments
 from tollbook.closing.closes import read_closes
 from tollbook.errors import BuildFailedError
 from tollbook.lake.binding import connect
+from tollbook.lake.erasures import pseudonyms
 from tollbook.lake.ratings import newest_rating, ratings_after
 from tollbook.lake.snapshot import load_snapshot
 from tollbook.logs import Notice
@@ -221,7 +222,14 @@ def _plan(
         return None
     plan = make_plan(folder, ledger, settings.lake, progress, is_full=is_full)
     closes = read_closes(settings.lake)
-    known = Knowledge(calendar, now, places_of(settings, now), closes, read_adjustments(settings.lake).moved_number)
+    known = Knowledge(
+        calendar,
+        now,
+        places_of(settings, now),
+        closes,
+        read_adjustments(settings.lake).moved_number,
+        pseudonyms(settings.lake),
+    )
     write_plan(folder, settings.lake, plan, known)
     begin_build(ledger, is_full=is_full)
     dates, files = len(plan.event_dates), _usage_files(plan)

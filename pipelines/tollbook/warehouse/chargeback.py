@@ -30,7 +30,9 @@ from tollbook.reference.dated.kinds import (
     FLEETS,
     HIERARCHY,
     INVOICES,
+    OFFERS,
     PLATFORMS,
+    REVENUE,
     SUBSCRIPTIONS,
 )
 from tollbook.reference.dated.use import ReferenceBook, read_reference
@@ -45,7 +47,7 @@ _HELD: Final[dict[tuple[str, int], Reconciliation]] = {}
 """What the charges of a build were reconciled by, until its mart is made of the same."""
 _CHARGING: Final = (
     *(HIERARCHY, PLATFORMS, SUBSCRIPTIONS, FLEETS, ALLOCATION_RULES, INVOICES, ESTIMATES),
-    *(ACCOUNTS, ENTITIES),
+    *(ACCOUNTS, ENTITIES, OFFERS, REVENUE),
 )
 
 

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from tollbook.chargeback.places import Places
 from tollbook.closing.closes import Closes, first_day
 from tollbook.closing.frozen import SETTLED, refuse_changed
+from tollbook.lake.erasures import Pseudonyms
 from tollbook.lake.merge import USAGE_VERSION
 from tollbook.lake.remote import fetch
 from tollbook.rating.periods.calendar import BillingCalendar, BillingPeriod
@@ -71,6 +72,7 @@ class Knowledge:
         places: The hierarchy by which charges are placed.
         closes: Billing periods that are closed.
         adjustment_number: Newest entry of the log of disputes that moves an amount.
+        persons: How identifiers of persons become pseudonyms, and whose are erased.
     """
 
     calendar: BillingCalendar
@@ -78,6 +80,7 @@ class Knowledge:
     places: Places
     closes: Closes
     adjustment_number: int
+    persons: Pseudonyms
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,8 @@ def write_plan(folder: WarehouseFolder, lake: Path, plan: Plan, known: Knowledge
         "close_number": known.closes.number,
         "hard_close_number": known.closes.hard_number,
         "adjustment_number": known.adjustment_number,
+        "person_salt": known.persons.salt,
+        "erased_persons": sorted(known.persons.erased),
     }
     folder.plan.write_text(json.dumps(scope), encoding="utf-8")
 

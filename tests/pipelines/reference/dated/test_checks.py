@@ -245,7 +245,7 @@ ALONE = {
     "a plan whose fee is below zero": (
         "plan_offers",
         ('fee: "30.00"', 'fee: "-30.00"'),
-        "18: entries/1/fee: expected zero or more",
+        "19: entries/1/fee: expected zero or more",
     ),
     "a month that is none": (
         "product_revenue",
