@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -76,9 +76,9 @@ def price_volume_mix_of(usage: Any, drivers: Any, prices: Any, session: Any) -> 
             (drivers, DRIVERS_SCHEMA),
             (prices, UNIT_PRICES_SCHEMA),
         )
-        versions = _versions(relations)
         charged = drivers.project(_PERIOD).distinct().fetchall()
         last = sorted(period for (period,) in charged)[-PERIODS_EXPLAINED:]
+        versions = _versions(relations, last)
         now = {pair: _version(versions, pair) for pair in every_pair(last)}
         remade = [pair for pair, version in now.items() if held.get(pair) != version]
         tables = [_of_periods(each, schema, remade) for each, schema in relations]
@@ -96,12 +96,12 @@ def _held(session: Any) -> dict[Pair, str | None]:
     return {(before, after): version if version == other else None for before, after, version, other in rows}
 
 
-def _versions(relations: Iterable[tuple[Any, pa.Schema]]) -> Mapping[date, list[str]]:
+def _versions(relations: Iterable[tuple[Any, pa.Schema]], periods: Sequence[date]) -> Mapping[date, list[str]]:
     """Return what tells one state of a period's rows from another, whatever their order, for each relation."""
     versions: defaultdict[date, list[str]] = defaultdict(list)
     for relation, schema in relations:
-        summed = relation.aggregate(f"{_PERIOD}, sum(hash({', '.join(schema.names)}))", _PERIOD)
-        for period, digest in summed.fetchall():
+        held = _filtered(relation, periods)
+        for period, digest in held.aggregate(f"{_PERIOD}, sum(hash({', '.join(schema.names)}))", _PERIOD).fetchall():
             versions[period].append(f"{schema.names[-1]} {digest}")
     return versions
 
@@ -112,12 +112,13 @@ def _version(versions: Mapping[date, list[str]], pair: Pair) -> str:
 
 
 def _of_periods(relation: Any, schema: pa.Schema, pairs: Iterable[Pair]) -> pa.Table:
-    days = sorted({day for pair in pairs for day in pair})
-    if not days:
-        return schema.empty_table()
-    listed = ", ".join(f"date '{day}'" for day in days)
-    rows = relation.filter(f"{_PERIOD} in ({listed})").project(", ".join(schema.names))
-    return rows.to_arrow_table().cast(schema)
+    periods = sorted({day for pair in pairs for day in pair})
+    return _filtered(relation, periods).project(", ".join(schema.names)).to_arrow_table().cast(schema)
+
+
+def _filtered(relation: Any, periods: Sequence[date]) -> Any:
+    listed = ", ".join(f"date '{day}'" for day in periods)
+    return relation.filter(f"{_PERIOD} in ({listed})" if periods else "false")
 
 
 def _versioned(effects: pa.Table, versions: Mapping[Pair, str]) -> pa.Table:

@@ -32,6 +32,7 @@ select
     workflow,
     billing_currency,
     count(distinct task_id) as tasks,
+    cast(sum(calls) as bigint) as calls,
     cast(coalesce(sum(calls) filter (where task_id is null), 0) as bigint) as calls_without_task
 
 from tasks_of_touched_periods

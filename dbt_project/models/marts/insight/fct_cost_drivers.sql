@@ -46,35 +46,79 @@ charges_summed as (
 
     group by all
 
+),
+
+tasks_known as (
+
+    select
+        charges_summed.*,
+        cast(tasks_counted.calls as hugeint) as known_calls,
+        cast(tasks_counted.tasks as hugeint) as known_tasks,
+        cast(tasks_counted.calls_without_task as hugeint) as known_without
+
+    from charges_summed
+
+    left join tasks_counted
+        on charges_summed.billing_period_start = tasks_counted.billing_period_start
+            and charges_summed.team = tasks_counted.team
+            and charges_summed.workflow = tasks_counted.workflow
+            and charges_summed.billing_currency = tasks_counted.billing_currency
+
+),
+
+-- Calls that were found out after a period was closed are not in its charges, and neither are their tasks: of a closed
+-- period stand as many tasks as the charged calls have by what is known now.
+tasks_of_charged_calls as (
+
+    select
+        *,
+        (2 * known_tasks * calls + known_calls) // (2 * known_calls) as rounded_tasks,
+        (2 * known_without * calls + known_calls) // (2 * known_calls) as rounded_without
+
+    from tasks_known
+
+),
+
+drivers as (
+
+    select
+        *,
+        case
+            when calls = 0 then 0
+            when known_tasks > 0 then greatest(rounded_tasks, 1)
+            else known_tasks
+        end as tasks,
+        case
+            when calls = 0 then 0
+            when known_without > 0 then greatest(rounded_without, 1)
+            else known_without
+        end as calls_without_task
+
+    from tasks_of_charged_calls
+
 )
 
 select
-    charges_summed.billing_period_start,
-    cast(charges_summed.billing_period_start + interval 1 month as date) as billing_period_end,
-    charges_summed.team,
-    charges_summed.workflow,
-    charges_summed.billing_currency,
-    case when charges_summed.calls = 0 then 0 else tasks_counted.tasks end as tasks,
-    case when charges_summed.calls = 0 then 0 else tasks_counted.calls_without_task end as calls_without_task,
-    charges_summed.calls,
-    charges_summed.unpriced_calls,
-    charges_summed.unpriced_tokens,
-    charges_summed.input_tokens,
-    charges_summed.uncached_input_tokens,
-    charges_summed.cache_read_tokens,
-    charges_summed.cache_write_tokens,
-    charges_summed.output_tokens,
-    charges_summed.total_tokens,
-    charges_summed.usage_cost,
-    charges_summed.estimate_cost,
-    charges_summed.period_charge_cost,
-    charges_summed.correction_cost,
-    charges_summed.effective_cost
+    billing_period_start,
+    cast(billing_period_start + interval 1 month as date) as billing_period_end,
+    team,
+    workflow,
+    billing_currency,
+    cast(tasks as bigint) as tasks,
+    cast(calls_without_task as bigint) as calls_without_task,
+    calls,
+    unpriced_calls,
+    unpriced_tokens,
+    input_tokens,
+    uncached_input_tokens,
+    cache_read_tokens,
+    cache_write_tokens,
+    output_tokens,
+    total_tokens,
+    usage_cost,
+    estimate_cost,
+    period_charge_cost,
+    correction_cost,
+    effective_cost
 
-from charges_summed
-
-left join tasks_counted
-    on charges_summed.billing_period_start = tasks_counted.billing_period_start
-        and charges_summed.team = tasks_counted.team
-        and charges_summed.workflow = tasks_counted.workflow
-        and charges_summed.billing_currency = tasks_counted.billing_currency
+from drivers
