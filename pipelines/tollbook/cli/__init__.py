@@ -44,6 +44,7 @@ NOUNS = (
     "reference",
     "reconcile",
     "insight",
+    "report",
     "trace",
     "status",
     "lake",

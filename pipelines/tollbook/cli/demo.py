@@ -61,4 +61,4 @@ def _demo(events: int, seed: int, settings: Settings) -> None:
         if len(differences) > _SHOWN_DIFFERENCES:
             progress(f"  and {len(differences) - _SHOWN_DIFFERENCES} more")
         raise typer.Exit(1)
-    progress(f"{next_steps(settings, outcome.files.page)}")
+    progress(f"{next_steps(settings, outcome.files.page, outcome.files.report)}")

@@ -25,6 +25,7 @@ class DemoFiles:
         reference: Folder of its other reference files.
         log: What libraries logged.
         page: The page.
+        report: The page that the report site opens on.
     """
 
     events: Path
@@ -33,6 +34,7 @@ class DemoFiles:
     reference: Path
     log: Path
     page: Path
+    report: Path
 
     @classmethod
     def of(cls, settings: Settings) -> DemoFiles:
@@ -45,6 +47,7 @@ class DemoFiles:
             reference=folder / "reference",
             log=folder / "libraries.log",
             page=settings.exports / "demo.html",
+            report=settings.exports / "report" / "index.html",
         )
 
 

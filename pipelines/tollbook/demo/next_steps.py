@@ -14,19 +14,21 @@ _QUERY = (
 )
 
 
-def next_steps(settings: Settings, page: Path) -> str:
+def next_steps(settings: Settings, page: Path, report: Path) -> str:
     """Return what to try next.
 
     Args:
         settings: The demo's home.
         page: The demo's page.
+        report: The page that the report site opens on.
     """
     program = command()
     home = "" if Settings.load().home == settings.home else f" --home {shlex.quote(str(settings.home))}"
     return "\n".join(
         [
             "Try next:",
-            f"  open {near(page)} in a browser",
+            f"  open {near(report)} in a browser: why the bill rose while tokens became cheaper",
+            f"  open {near(page)} for the whole book on one page",
             f'  {program} sql "{_QUERY}"{home}',
             f"  {program} warehouse status{home}",
             f"  {program} prices show claude-sonnet-5 --at 2026-09-01T00:00:00Z",

@@ -224,10 +224,14 @@ class _Demo:
         return found
 
     def page(self) -> Facts:
-        """Write the page; return what it says."""
+        """Write the page and the report site; return what the page says."""
         from tollbook.report.facts import read_facts
         from tollbook.report.page import write_page
+        from tollbook.report.site.write import write_site
 
+        with self._step("report") as step:
+            pages = write_site(self._settings, note=PAGE_NOTE)
+            step.result = f"{near(next(iter(pages)))} and {len(pages) - 1} more pages"
         with self._step("page") as step:
             size = write_page(self._settings, self._files.page, note=PAGE_NOTE)
             step.result = f"{near(self._files.page)} ({size / 1e6:.1f} MB)"

@@ -3,7 +3,10 @@
 const Theme = (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false, showTips: false };
-  const NARROW = 420; // CSS pixels
+  const phone = matchMedia("(max-width: 560px)");
+  const NARROW = 420; // CSS pixels, of a chart
+  const PAPER = 660; // CSS pixels, of a chart that is printed
+  let isPaper = false;
 
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -20,7 +23,7 @@ const Theme = (() => {
     return {
       ...layout,
       height,
-      autosize: true,
+      ...(isPaper ? { width: PAPER, autosize: false } : { autosize: true }),
       dragmode: false,
       showlegend: false,
       paper_bgcolor: "rgba(0,0,0,0)",
@@ -39,18 +42,29 @@ const Theme = (() => {
 
   // Draws a figure (data, layout, height in CSS pixels) into an element.
   function draw(place, figure) {
-    const narrow = place.clientWidth < NARROW;
+    const narrow = !isPaper && place.clientWidth < NARROW;
     const textfont = { color: colour("--ink"), size: narrow ? 11 : 12 };
     const data = figure.data.map((trace) => ({ ...trace, textfont }));
     return Plotly.react(place, data, themed(figure.layout, figure.height, narrow), config);
   }
 
-  // Calls a function now, and again when the reader's light changes.
+  // Whether charts stand on a screen as narrow as a phone's.
+  const isPhone = () => phone.matches && !isPaper;
+
+  // Calls a function now, again when the reader's light or the screen changes, and for paper, which is light.
   function keepDrawn(drawAll) {
+    const printed = (now) => () => {
+      isPaper = now;
+      document.documentElement.classList.toggle("paper", now);
+      drawAll();
+    };
     dark.addEventListener("change", drawAll);
+    phone.addEventListener("change", drawAll);
+    addEventListener("beforeprint", printed(true));
+    addEventListener("afterprint", printed(false));
     drawAll();
     document.documentElement.dataset.drawn = "yes";
   }
 
-  return { NARROW, colour, draw, keepDrawn };
+  return { colour, draw, isPhone, keepDrawn };
 })();

@@ -25,7 +25,8 @@ from tollbook.settings import BOOTSTRAP_VARIABLE, Settings
 from tollbook.warehouse.query import ask
 
 EVENTS = 400
-STEPS = ["broker", "simulate", "owners", "send", "meter", "warehouse", "close", "check", "page", "broker", "in all"]
+STEPS = ["broker", "simulate", "owners", "send", "meter", "warehouse", "close", "check"]
+STEPS += ["report", "page", "broker", "in all"]
 NOWHERE = "nowhere.invalid:9"
 """A Kafka of someone else, which the demo must not ask."""
 
@@ -90,6 +91,9 @@ def test_the_demo_shows_all_of_it_and_ends_well(home: Path, first: subprocess.Co
     assert naming(home) == []
     page = (home / "exports" / "demo.html").read_text(encoding="utf-8")
     assert "Simulated data" in page
+    report = (home / "exports" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Why the bill changed" in report
+    assert "Simulated data" in report
 
 
 def test_what_is_published_is_what_was_simulated(home: Path, first: subprocess.CompletedProcess[str]) -> None:
