@@ -24,6 +24,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tollbook.insight import effects as names
 from tollbook.insight.bills import CELL, Bills, Flags
@@ -32,6 +33,9 @@ from tollbook.insight.log_mean import Floats, Sides, explain, quotient
 
 METHOD: Final = "nested-lmdi-1"
 """Changes when the same bills would give other effects."""
+
+NO_WORKFLOW: Final = ("unknown", "unallocated")
+"""What stands for a workflow where none was told: not the same one in two teams."""
 
 EFFECTS_SCHEMA: Final = pa.schema(
     [
@@ -138,6 +142,7 @@ def _whole_effect(bills: Bills, was: Flags, is_: Flags) -> npt.NDArray[np.int64]
         np.bincount(bills.workflow_of, weights=came, minlength=workflows) > 0,
         np.bincount(bills.workflow_of, weights=went, minlength=workflows) > 0,
     )[bills.workflow_of]
+    moved &= ~pc.is_in(bills.cells["workflow"], value_set=pa.array(NO_WORKFLOW)).to_numpy()
     # A cost below zero has no logarithm: its change is one of price.
     effect = np.full(len(came), EFFECTS.index(names.PRICE), np.int64)
     effect[came] = EFFECTS.index(names.NEW_WORKFLOW)

@@ -235,7 +235,10 @@ def call(month: date, cost: str, *, team: str = "search", workflow: str = "answe
 
 
 def test_workflows_come_go_and_move_between_teams() -> None:
-    """Review goes from legal to search, answers ends and triage begins; a name that two teams share is no move."""
+    """Review goes from legal to search, answers ends and triage begins.
+
+    A name that two teams share is no move, and calls that tell no workflow are of none that could move.
+    """
     told = bills(
         [
             call(MAY, "1"),
@@ -245,15 +248,19 @@ def test_workflows_come_go_and_move_between_teams() -> None:
             call(MAY, "2", team="legal", workflow="chat"),
             call(JUNE, "2", team="legal", workflow="chat"),
             call(JUNE, "3", workflow="chat"),
+            call(MAY, "7", team="legal", workflow="unknown"),
+            call(JUNE, "8", workflow="unknown"),
         ]
     )
 
     assert of_cells(told) == {
         ("legal", "review"): {"moved_workflow": Decimal(-4)},
+        ("legal", "unknown"): {"retired_workflow": Decimal(-7)},
         ("search", "answers"): {"retired_workflow": Decimal(-1)},
         ("search", "chat"): {"new_workflow": Decimal(3)},
         ("search", "review"): {"moved_workflow": Decimal(6)},
         ("search", "triage"): {"new_workflow": Decimal(9)},
+        ("search", "unknown"): {"new_workflow": Decimal(8)},
     }
 
 
