@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
+from tollbook.errors import OutdatedPublicationError
 from tollbook.report.facts import Publication, published_file
 from tollbook.report.site import questions
 from tollbook.settings import Settings
@@ -84,8 +86,19 @@ def read_book(settings: Settings) -> Book:
 
     Raises:
         NothingPublishedError: There is no published file yet.
+        OutdatedPublicationError: The published file was made by a version without what the pages show.
     """
     path = published_file(settings)
+    try:
+        return _read(path)
+    except duckdb.CatalogException as lack:
+        lacking = str(lack).splitlines()[0]
+        raise OutdatedPublicationError(
+            f"expected the tables that the report shows in {path}, got: {lacking} Run `tollbook warehouse build`"
+        ) from lack
+
+
+def _read(path: Path) -> Book:
     with duckdb.connect(path, read_only=True) as book:
         book.execute("set TimeZone = 'UTC'")
         for statement in questions.PREPARATION:

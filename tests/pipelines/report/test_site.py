@@ -1,0 +1,214 @@
+"""The report site as it is written: what pages hold, what they say, and that they reach for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.pipelines.report import site_rows
+from tests.pipelines.report.site_rows import OCTOBER, SEPTEMBER, drive
+
+from tollbook.cli import main
+from tollbook.errors import OutdatedPublicationError
+from tollbook.insight.effects import EFFECTS
+from tollbook.report.site import questions, words
+from tollbook.report.site.embedded import embedded, pico, read_book
+from tollbook.report.site.pages import PAGES, rendered
+from tollbook.report.site.write import write_site
+
+if TYPE_CHECKING:
+    from tests.pipelines.conftest import Book
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def explained(book: Book) -> Book:
+    """Return the small book of `site_rows`."""
+    return site_rows.explain(book)
+
+
+def records(table: Any) -> list[dict[str, Any]]:
+    """Return the rows of a table that a page holds, by name of their fields."""
+    return [dict(zip(table["fields"], row, strict=True)) for row in table["rows"]]
+
+
+@given(st.integers(-(10**30), 10**30))
+def test_an_amount_is_embedded_with_every_digit(amount: int) -> None:
+    """Whatever its size: the page adds what the book has, not what a float makes of it."""
+    sign, digits = ("-" if amount < 0 else ""), f"{abs(amount):013}"
+
+    assert pico(Decimal(f"{sign}{digits[:-12]}.{digits[-12:]}")) == str(amount)
+
+
+def test_rows_number_their_names_and_hold_amounts_as_text() -> None:
+    """Unknown stays unknown, and a count is no amount."""
+    rows = [(date(2026, 9, 1), "search", Decimal("1.5"), 3), (date(2026, 9, 1), "legal", None, 0)]
+    numbers: dict[str, dict[Any, int]] = {
+        "periods": {date(2026, 9, 1): 0},
+        "teams": {"legal": 0, "search": 1},
+        "workflows": {},
+    }
+
+    assert embedded(["period", "team", "cost", "calls"], rows, numbers) == {
+        "fields": ["period", "team", "cost", "calls"],
+        "amounts": ["cost"],
+        "rows": [[0, 1, "1500000000000", 3], [0, 0, None, 0]],
+    }
+
+
+def test_pages_hold_the_sums_of_the_book(explained: Book) -> None:
+    """Calls without a task count as one each; a task counts once though two kinds of cohorts tell of it."""
+    read = read_book(explained.publish())
+
+    assert [(each.start, each.is_over) for each in read.periods] == [
+        *((SEPTEMBER, True), (OCTOBER, True), (date(2026, 11, 1), False)),
+    ]
+    drivers = records(read.tables["drivers"])
+    assert [each["cost"] for each in drivers if each["period"] == 0] == [
+        *("10000000000000", "9007199254740993000001"),
+    ]
+    assert [each["tasks"] for each in drivers if each["period"] == 0] == [15, 10]
+    cohorts = records(read.tables["cohorts"])
+    assert sum(each["tasks"] for each in cohorts) == 3
+    assert [each["priced_succeeded_tasks"] for each in cohorts] == [0, 1]
+    agents = {each["agent"]: each["inclusive_cost"] for each in records(read.tables["agents"])}
+    assert agents == {"main": "4000000000000", "helper": "3000000000000"}
+
+
+def test_percentiles_are_there_for_every_choice(explained: Book) -> None:
+    """They cannot be added: tasks of 0.5, 1 and 3 USD have a median of 1, search's alone one of 1 too, legal's 0.5."""
+    found = records(read_book(explained.publish()).tables["percentiles"])
+    medians = {(each["period"], each["team"], each["workflow"]): each["p50"] for each in found}
+
+    one, half = "1000000000000", "500000000000"
+    assert medians[None, None, None] == one
+    assert medians[1, None, None] == medians[None, 1, None] == medians[1, 1, 0] == one
+    assert medians[0, None, None] == medians[None, 0, 1] == half
+    assert (0, 1, None) not in medians
+
+
+def test_of_many_workflows_the_dearest_have_names_and_none_is_lost(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five workflows of 1 to 5 USD with room for two names: 5 and 4 stand, 3 + 2 + 1 are summed."""
+    monkeypatch.setattr(
+        questions,
+        "PREPARATION",
+        [each.replace(f"<= {questions.MOST_WORKFLOWS}", "<= 2") for each in questions.PREPARATION],
+    )
+    book._add_period(OCTOBER, date(2026, 11, 1))
+    for cost in range(1, 6):
+        drive(book, OCTOBER, ("search", f"workflow-{cost}"), str(cost))
+    read = read_book(book.publish())
+
+    named = [workflow for _, workflow in read.cells]
+    assert named == [questions.OTHER_WORKFLOWS, "workflow-4", "workflow-5"]
+    assert [each["cost"] for each in records(read.tables["drivers"])] == [
+        *("6000000000000", "4000000000000", "5000000000000"),
+    ]
+
+
+def test_every_effect_purpose_and_rule_has_words() -> None:
+    """A new one must not come to the page without a name; the fixed order is that of the bridge."""
+    assert tuple(words.EFFECTS) == EFFECTS
+    assert {group for _, group, _ in words.EFFECTS.values()} == set(words.GROUPS)
+    contract = (ROOT / "dbt_project/models/marts/engineering/_engineering__models.yml").read_text("utf-8")
+    purposes, rules = (re.search(rf"name: {name}\n.*?\n.*?description: (.*)", contract) for name in ("purpose", "rule"))
+    assert purposes is not None
+    assert rules is not None
+    assert set(re.findall(r"`(\w+)`", purposes[1])) == set(words.PURPOSES)
+    assert set(re.findall(r"`(\w+)`", rules[1])) - {"_by_tokens"} == set(words.RULES)
+
+
+def test_the_site_opens_on_the_bridge_and_its_pages_link_to_each_other(explained: Book) -> None:
+    """Each page tells which version it shows; none points to anything but the others."""
+    settings = explained.publish()
+    pages = write_site(settings, note="Made up & more")
+
+    folder = settings.exports / "report"
+    assert [path.name for path in pages] == [each.file for each in PAGES]
+    assert next(iter(pages)) == folder / "index.html"
+    assert sorted(folder.iterdir()) == sorted(pages)
+    for path, size in pages.items():
+        page = path.read_text("utf-8")
+        assert path.stat().st_size == size
+        body = page[page.index("<body>") : page.index('<script type="application/json"')]
+        assert re.findall(r'href="([^"]+)"', body) == [each.file for each in PAGES]
+        assert body.count("aria-current=page") == 1
+        for told in (explained.version, "lake commit 42", "2026-11-01 06:30 UTC", "Made up &amp; more"):
+            assert told in body
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.file)
+def test_the_browser_may_run_the_scripts_of_a_page_and_load_nothing(explained: Book, page: Any) -> None:
+    """So that no name in an event can ever run, even if one were not escaped."""
+    text = rendered(page, read_book(explained.publish()))
+
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(each.encode()).digest()).decode() for each in scripts]
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == " ".join(f"'sha256-{each}'" for each in hashes)
+    assert not re.search(r"url\(|@import|https?:", "".join(re.findall(r"<style>(.*?)</style>", text, re.DOTALL)))
+
+
+def test_names_of_events_cannot_leave_the_data(book: Book) -> None:
+    """They are only in the element of data, which holds no character that could end it."""
+    hostile = "</script><svg onload=alert(1)><!--"
+    book._add_period(OCTOBER, date(2026, 11, 1))
+    drive(book, OCTOBER, (hostile, hostile), "1")
+    text = rendered(PAGES[0], read_book(book.publish()))
+
+    (data,) = re.findall(r'id="book">(.*?)</script>', text, re.DOTALL)
+    assert json.loads(data)["teams"] == [hostile]
+    assert not re.search(r"[<>&]", data)
+    assert "onload=alert" not in text.replace(data, "")
+
+
+def test_the_command_tells_where_the_pages_are(explained: Book, capsys: pytest.CaptureFixture[str]) -> None:
+    """Paths on stdout, the one to open first; as JSON with their sizes."""
+    settings = explained.publish()
+    expected = [str(settings.exports / "report" / each.file) for each in PAGES]
+
+    assert main(["report", "--home", str(settings.home)]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines() == expected
+    assert err == f"Open {expected[0]} in a browser\n"
+    assert main(["report", "--home", str(settings.home), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [each["path"] for each in told] == expected
+    assert [each["bytes"] for each in told] == [Path(path).stat().st_size for path in expected]
+
+
+def test_without_a_published_file_there_is_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what to run, and makes no folder."""
+    code = main(["report", "--home", str(tmp_path)])
+
+    assert code == 2
+    assert "run `tollbook warehouse build`" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_published_file_of_an_older_version_says_what_it_lacks(explained: Book) -> None:
+    """A build makes what it lacks."""
+    settings = explained.publish()
+    with duckdb.connect((settings.serve / "tollbook.duckdb").resolve()) as file:
+        file.execute("drop table insight.fct_price_volume_mix")
+
+    with pytest.raises(OutdatedPublicationError, match=r"fct_price_volume_mix.*tollbook warehouse build"):
+        read_book(settings)
+
+
+def test_a_book_of_nothing_has_pages(book: Book) -> None:
+    """The first publish can come before the first event."""
+    assert len(write_site(book.publish())) == len(PAGES)
