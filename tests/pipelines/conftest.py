@@ -21,7 +21,10 @@ MARTS = {
         *("fct_chargeback_by_team", "fct_chargeback_by_workflow", "fct_period_charges", "dim_billing_periods"),
         "fct_charges",
     ),
-    "insight": ("fct_price_index", "fct_cost_drivers", "fct_price_volume_mix", "fct_subsidies", "fct_margins"),
+    "insight": (
+        *("fct_price_index", "fct_cost_drivers", "fct_price_volume_mix"),
+        *("fct_subsidies", "fct_margins", "fct_forecast"),
+    ),
     "engineering": (*("fct_usage_daily", "fct_tasks", "fct_task_economics", "fct_agent_costs", "fct_hidden_cost"),),
     "audit": ("fct_ledger_balance", "fct_kafka_offsets", "fct_tellings_daily", "fct_lineage"),
 }

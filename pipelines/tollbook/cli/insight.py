@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tollbook.cli.forecast import forecast
 from tollbook.cli.options import Home, Json, print_json, print_table, progress
 from tollbook.settings import Settings
 
@@ -25,6 +26,7 @@ def _insight() -> None:
 
 def register(parent: typer.Typer) -> None:
     """Add the commands to the command line."""
+    app.command()(forecast)
     parent.add_typer(app, name="insight", help="Why the bill is what it is.")
 
 
