@@ -19,7 +19,7 @@ from tollbook.errors import ExpiredCommitError, MisuseError
 from tollbook.lake.compaction import compact
 from tollbook.lake.delta import delta_path
 from tollbook.lake.erasure import Erased, erase
-from tollbook.lake.erasures import digest_of, erasures
+from tollbook.lake.erasures import digest_of, erasures, pseudonyms
 from tollbook.lake.manifest import ERASURE, FileEntry, commit, newest, next_commit
 from tollbook.lake.parquet import write_parquet
 from tollbook.lake.person import Person
@@ -57,10 +57,21 @@ def told(lake: LakeBuilder, *columns: str) -> list[tuple[Any, ...]]:
     return rows.sort("event_id").select(*columns).rows()
 
 
+def usage_by_person(lake: LakeBuilder) -> dict[str, int]:
+    """Return calls under subscriptions by person, as they are published."""
+    return dict(lake.query("select person, sum(calls)::bigint from insight.fct_subsidies group by all"))
+
+
+def without_persons(lake: LakeBuilder) -> dict[str, Any]:
+    """Return what is published but for the one mart that counts by person."""
+    return {name: rows for name, rows in lake.everything().items() if name != "insight.fct_subsidies"}
+
+
 def two_people(lake: LakeBuilder, event: Any) -> None:
     """Commit calls of Anna, Bert and of one whose id begins with Anna's; compact the first of them."""
-    anna = {"principal_id": "u-anna", "conversation_id": "c-1", "tags": {"seat": "12"}}
-    lake.commit([event("a", **anna), event("b", principal_id="u-bert", conversation_id="c-2", tags={"seat": "13"})])
+    anna = {"principal_id": "u-anna", "conversation_id": "c-1", "tags": {"seat": "12"}, "subscription_id": "plan"}
+    bert = {"principal_id": "u-bert", "conversation_id": "c-2", "tags": {"seat": "13"}, "subscription_id": "plan"}
+    lake.commit([event("a", **anna), event("b", **bert)])
     lake.commit([event("c", "2026-06-02", **anna, credential_id="u-anna")])
     compact(lake.settings.lake, until=LATER, clock=lambda: LATER)
     lake.commit([event("d", principal_id="u-bert", tags={"on_behalf_of": "u-anna", "seat": "13"})])
@@ -83,8 +94,12 @@ def commit_dead_letters(lake: Path, table: str, rows: list[dict[str, Any]], sche
 def test_a_person_leaves_every_file_and_totals_stay(lake: LakeBuilder, event: Any) -> None:
     """An erasure request must be answered with yes, by a book that still balances to the pico-dollar."""
     two_people(lake, event)
+    lake.commit([event("f", subscription_id="plan")])
     build(lake.settings)
-    before = lake.everything()
+    before = without_persons(lake)
+    names = pseudonyms(lake.settings.lake)
+    unknown = "unknown"
+    assert usage_by_person(lake) == {names.of("u-anna"): 2, names.of("u-bert"): 1, unknown: 1}
 
     done = forgotten(lake)
 
@@ -97,12 +112,16 @@ def test_a_person_leaves_every_file_and_totals_stay(lake: LakeBuilder, event: An
         ("c", None, None, None),
         ("d", "u-bert", None, None),
         ("e", "u-anna2", "u-annabel", None),
+        ("f", None, None, None),
     ]
     assert build(lake.settings).event_dates == 0
-    assert lake.everything() == before
+    assert without_persons(lake) == before
+    # What counts by person has her usage among what is nobody's, as a full refresh makes it.
+    assert usage_by_person(lake) == {names.of("u-bert"): 1, unknown: 3}
+    after = lake.everything()
     build(lake.settings, full_refresh=True)
-    assert lake.everything() == before
-    assert lake.total() == (5, 500, 50, Decimal("0.005"))
+    assert lake.everything() == after
+    assert lake.total() == (6, 600, 60, Decimal("0.006"))
 
 
 def test_other_tags_of_other_people_stay(lake: LakeBuilder, event: Any) -> None:
