@@ -215,6 +215,26 @@ def test_a_restated_price_takes_back_each_closed_line_and_charges_it_anew(book: 
     ]
 
 
+def test_the_bridge_tells_a_lower_price_from_what_was_corrected_and_what_came_late(book: WorkedBook) -> None:
+    """Of search-eval's August: 2 units of sonata at 5.50 for 6 are -1; July's 5 units anew -2.50, and 7 of a dispute.
+
+    No call tells a task, so each stands for one. One of June's that came after the close is charged in July, and is
+    none of June's tasks.
+    """
+    effects = book.rows(
+        """
+        select effect, effect_cost from insight.fct_price_volume_mix
+        where workflow = 'search-eval' and effect <> 'period_charge'
+            and month(from_period_start) = 6 and month(to_period_start) = 8
+        order by effect
+        """
+    )
+    assert effects == [("correction", Decimal("4.5")), ("price", Decimal(-1))]
+    of_june = "select sum(tasks), sum(calls), sum(calls_without_task) from insight.fct_cost_drivers"
+    ((tasks, calls, without),) = book.rows(f"{of_june} where month(billing_period_start) = 6")
+    assert (tasks, without) == (0, calls)
+
+
 def test_disputes_stop_a_close_until_another_has_decided_them(book: WorkedBook) -> None:
     """Two were open when ana would have closed June, and she is none of those who decide."""
     refused = book.refusals["close of June with open disputes"]
