@@ -24,6 +24,12 @@ _SERVERS_CORRECTED: Final = "212.00"
 _UNTIL_KNOWN: Final = timedelta(days=45)
 _STORE: Final = (("cluster", "95.00"),)
 _BUDGET: Final = "250.00"
+_MAX: Final = ("max", "45.00", "150.00", 3)
+_SHOP_REVENUE: Final = "180.00"
+_CUSTOMER_REVENUE: Final = (
+    *(("northwind", "220.00"), ("contoso", "190.00"), ("fabrikam", "150.00")),
+    *(("initech", "120.00"), ("umbrella", "60.00"), ("globex", "35.00")),
+)
 
 Entry = dict[str, Any]
 
@@ -53,6 +59,8 @@ def reference_documents(
         "gl_accounts": list(_accounts()),
         "vendor_invoices": list(_invoices(months)),
         "price_estimates": list(_estimates(first)),
+        "plan_offers": list(_offers()),
+        "product_revenue": list(_revenue(months)),
     }
     contract = _contract(first, beyond)
     return {"contract": "# Shape: schemas/documents/contract.schema.json\n" + contract} | {
@@ -146,6 +154,26 @@ def _subscriptions(teams: Sequence[Team], months: Sequence[datetime], beyond: da
         yield _entry(name, since, until, subscription_id="assistant", **common, per="month", seats=seats)
     yearly: Entry = {"vendor": "example-eval", "plan": "Annual", "currency": "USD", "per": "year", "fee": _ANNUAL_FEE}
     yield _entry("evaluation", first, beyond, subscription_id="evaluation", **yearly)
+
+
+def _offers() -> Iterator[Entry]:
+    """Yield what those who have seats could be on instead: API prices alone, and two plans that cover some usage."""
+    common: Entry = {"vendor": "anthropic", "currency": "USD", "per": "month", "replaces": ["assistant"]}
+    for plan_id, fee, covered, seats in (("metered", "0", None, 1), ("pro", "17.00", "25.00", 1), _MAX):
+        told: Entry = {} if covered is None else {"included": {"unit": "spend", "quantity": covered}}
+        told |= {} if seats == 1 else {"minimum_seats": seats}
+        yield _entry(plan_id, _SINCE, plan_id=plan_id, **common, fee=fee, **told)
+
+
+def _revenue(months: Sequence[datetime]) -> Iterator[Entry]:
+    """Yield what two products earn: one as a whole, one by customer. What the third earns is not told."""
+    for month in months:
+        period = f"{month:%Y-%m}"
+        told: Entry = {"billing_period": period, "currency": "USD"}
+        yield _entry(f"shop-{period}", None, product="shop", **told, amount=_SHOP_REVENUE)
+        for customer, amount in _CUSTOMER_REVENUE:
+            name = f"research-desk-{customer}-{period}"
+            yield _entry(name, None, product="research-desk", customer_id=customer, **told, amount=amount)
 
 
 def _rules(first: date) -> Iterator[Entry]:

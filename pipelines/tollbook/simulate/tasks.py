@@ -42,7 +42,11 @@ _LIVES_US = {CACHE_5M: 300 * MICROSECONDS_PER_SECOND, CACHE_1H: 3_600 * MICROSEC
 _AUTOMATIC_LIVES_US = 600 * MICROSECONDS_PER_SECOND
 _AUTOMATIC_HIT_MILLIONTHS = 850_000
 _FIRST_TOKEN_MS = (250, 1_500)
+CUSTOMERS = (("northwind", 45), ("contoso", 70), ("fabrikam", 84), ("initech", 93), ("umbrella", 98), ("globex", 100))
+"""Customers, and what they ask for together with those before. Unit: Percent of tasks."""
+
 _PEOPLE = 400
+_PEOPLE_WITH_SEATS = 44
 _RELEASES = ("2026.07.3", "2026.08.1", "2026.09.0", "2026.10.2")
 _EVENT_ID_PREFIX = {"anthropic": "msg_01", "openai": "resp_", "google": "", "nimbus": "nb-", "mistral": "cmpl-"}
 _FAILURES = (("rate_limited", 5), ("server_error", 3), ("timeout", 2))
@@ -87,7 +91,7 @@ class TaskRunner:
             "environment": workflow.environment,
             "credential_id": workflow.credential_id,
             "project_id": workflow.project_id,
-            "principal_id": f"p-{chance.below(_PEOPLE):04d}",
+            **_whom(workflow, chance.below(_PEOPLE)),
         }
         if workflow.team is not None:
             common["team"] = workflow.team
@@ -264,6 +268,24 @@ class TaskRunner:
 
     def _event_id(self, provider: str) -> str:
         return f"{_EVENT_ID_PREFIX[provider]}{self._chance.hex(24)}"
+
+
+def _whom(workflow: Workflow, number: int) -> dict[str, str]:
+    """Return who asks for a task, and for whom: a few of those who have seats use most, a few customers too.
+
+    Args:
+        workflow: The kind of work.
+        number: Number of a person, each as likely, below `_PEOPLE`.
+    """
+    if workflow.subscription_id is not None:
+        seat = number * number * _PEOPLE_WITH_SEATS // _PEOPLE**2
+        return {"principal_id": f"p-{seat:04d}", "subscription_id": workflow.subscription_id}
+    whom = {"principal_id": f"p-{number:04d}"}
+    if workflow.product is not None:
+        whom["product"] = workflow.product
+    if workflow.has_customers:
+        whom["customer_id"] = next(name for name, below in CUSTOMERS if number * 100 < below * _PEOPLE)
+    return whom
 
 
 def _fail(call: Call, error_type: str) -> None:

@@ -68,6 +68,9 @@ class Workflow:
         prefers_batch: Whether it uses the batch tier where that has a price.
         call_scale: Share of `calls` in each phase. Unit: Percent.
         has_task: Whether its calls tell a task.
+        product: Product that it serves; None for what the organisation does for itself.
+        has_customers: Whether its calls tell the customer they are for.
+        subscription_id: Plan whose seats its people have.
     """
 
     name: str | None
@@ -93,6 +96,9 @@ class Workflow:
     prefers_batch: bool = False
     call_scale: tuple[int, int, int] = (100, 100, 100)
     has_task: bool = True
+    product: str | None = None
+    has_customers: bool = False
+    subscription_id: str | None = None
 
 
 def _only(provider: str, model: str) -> Models:
@@ -144,6 +150,7 @@ WORKFLOWS: tuple[Workflow, ...] = (
         spawns=(4_000, 10_000, 20_000),
         helpers=_HAIKU,
         call_scale=(30, 55, 100),
+        subscription_id="assistant",
     ),
     Workflow(
         name="incident-triage",
@@ -203,6 +210,7 @@ WORKFLOWS: tuple[Workflow, ...] = (
         output=CHAT_OUTPUT,
         streamed=True,
         embeds=True,
+        product="shop",
     ),
     Workflow(
         name="market-research",
@@ -221,6 +229,8 @@ WORKFLOWS: tuple[Workflow, ...] = (
         helpers=_TERRA,
         searches=150_000,
         call_scale=(50, 75, 100),
+        product="research-desk",
+        has_customers=True,
     ),
     Workflow(
         name="invoice-extraction",
@@ -267,6 +277,7 @@ WORKFLOWS: tuple[Workflow, ...] = (
         output=CONVERSATION_OUTPUT,
         agent="reviewer",
         reasoning_permille=(100, 500),
+        product="contract-check",
     ),
     Workflow(
         name="copywriting",

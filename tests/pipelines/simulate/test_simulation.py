@@ -231,6 +231,25 @@ def test_batch_is_used_only_where_it_has_a_price(simulated: Any) -> None:
     assert min(event["occurred_at"] for event in batch) >= "2026-10-14"
 
 
+def test_calls_tell_products_customers_and_seats(simulated: Any) -> None:
+    """What is sold, and what is paid by the seat, can be told apart from the rest."""
+    told: defaultdict[str | None, set[tuple[str | None, str | None]]] = defaultdict(set)
+    customers = set()
+    for event in simulated.tellings:
+        told[event.get("workflow")].add((event.get("product"), event.get("subscription_id")))
+        assert ("customer_id" in event) == (event.get("workflow") == "market-research")
+        customers.add(event.get("customer_id", "northwind"))
+    assert told.pop("code-assistant") == {(None, "assistant")}
+    assert told.pop("market-research") == {("research-desk", None)}
+    assert told.pop("shopping-advisor") == {("shop", None)}
+    assert told.pop("contract-review") == {("contract-check", None)}
+    assert set().union(*told.values()) == {(None, None)}
+    assert customers <= {"northwind", "contoso", "fabrikam", "initech", "umbrella", "globex"}
+    assert len(customers) > 1
+    seats = {event["principal_id"] for event in simulated.tellings if event.get("subscription_id")}
+    assert 1 < len(seats) <= 44
+
+
 def test_a_seed_gives_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     """Hash seeds, sets and clocks must have no part in it. The digest is that of every machine."""
     plan = Plan(events=500, seed=42)
@@ -244,7 +263,7 @@ def test_a_seed_gives_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60)
     assert (tmp_path / "again.jsonl").read_bytes() == content
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "truth.json").read_bytes()
-    assert hashlib.sha256(content).hexdigest() == "ae8906adc3848c194e33ed977b911c1c805b33738b62ed61d9949aa12d0e947e"
+    assert hashlib.sha256(content).hexdigest() == "4b12bd8088ac83ca85b3730a4b19a0c67b03f37bf1018e4c204925ff04a40fe7"
 
 
 def test_another_seed_gives_other_traffic_and_other_shares_the_same_calls(tmp_path: Path) -> None:
