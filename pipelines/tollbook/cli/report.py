@@ -14,10 +14,10 @@ def register(parent: typer.Typer) -> None:
 
 
 def report(*, home: Home = None, as_json: Json = False) -> None:
-    """Write the report site: why the bill changed, what a task costs, what usage costs beside raw inference.
+    """Write the report site: why the bill changed, what tasks cost, hidden cost, subsidies of plans, margins.
 
     HTML pages below `exports/report/` of the book's folder, each one file that needs no network; the first one printed
-    is the one to open. They show the published file, by team, workflow and period.
+    is the one to open. They show the published file, with filters that stand in the page's address.
     """
     from tollbook.report.site.write import write_site
 

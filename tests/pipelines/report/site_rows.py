@@ -79,6 +79,8 @@ def explain(book: Book) -> Book:
         )
     _tasks(book)
     _hidden_cost(book)
+    _subsidies(book)
+    _margins(book)
     return book
 
 
@@ -131,3 +133,58 @@ def _hidden_cost(book: Book) -> None:
     ):
         counts = {"calls": 3, "unpriced_calls": 0, "total_tokens": 1_000}
         add(book, "engineering.fct_hidden_cost", OCTOBER, of, purpose=purpose, rule=rule, effective_cost=cost, **counts)
+
+
+def _subsidies(book: Book) -> None:
+    """35,000 USD at API prices under fees of 200 in October: 175 to 1. One of two persons has 34,000 of it."""
+    for person, rank, cost, persons, usage in (
+        ("p1", 1, "34000", "1", "1"),
+        ("p2", 2, "1000", "0.5", "0.028571428571"),
+    ):
+        book.add(
+            "insight.fct_subsidies",
+            billing_period_start=OCTOBER,
+            subscription_id="seats",
+            person=person,
+            billing_currency="USD",
+            calls=5,
+            unpriced_calls=0,
+            list_cost=Decimal(cost),
+            fee_cost=Decimal(100),
+            own_terms_cost=Decimal(150),
+            cheapest_cost=Decimal(75),
+            usage_rank=rank,
+            lorenz_persons=Decimal(persons),
+            lorenz_usage=Decimal(usage),
+            persons=2,
+            seats=Decimal("2.5"),
+            unused_seats=Decimal("0.5"),
+            plan_list_cost=Decimal(35_000),
+            plan_fee_cost=Decimal(200),
+            gini=Decimal("0.471428571429"),
+            top_10_percent_share=Decimal("0.971428571429"),
+        )
+
+
+def _margins(book: Book) -> None:
+    """Chat: 1,500 and then 2,500 of 10,000 USD, 15 and 25 points. Draft: c1 pays 6 and costs 3, c2 only costs 3."""
+    for start, product, level, customer, cost, revenue, reason in (
+        (SEPTEMBER, "chat", "product", "all", "1500", "10000", None),
+        (OCTOBER, "chat", "product", "all", "2500", "10000", None),
+        (OCTOBER, "draft", "customer", "c1", "3", "6", None),
+        (OCTOBER, "draft", "customer", "c2", "3", None, "no_revenue_told"),
+        (OCTOBER, "unallocated", "period_charges", "all", "38", None, "no_product_of_its_own"),
+    ):
+        book.add(
+            "insight.fct_margins",
+            billing_period_start=start,
+            product=product,
+            margin_level=level,
+            customer_id=customer,
+            billing_currency="USD",
+            calls=1,
+            unpriced_calls=0,
+            ai_cost=Decimal(cost),
+            revenue=None if revenue is None else Decimal(revenue),
+            unknown_reason=reason,
+        )

@@ -21,15 +21,23 @@ from tests.pipelines.report.site_rows import OCTOBER, SEPTEMBER, drive
 from tollbook.cli import main
 from tollbook.errors import OutdatedPublicationError
 from tollbook.insight.effects import EFFECTS
+from tollbook.report import chrome
 from tollbook.report.site import questions, words
+from tollbook.report.site.contents import PAGES
 from tollbook.report.site.embedded import embedded, pico, read_book
-from tollbook.report.site.pages import PAGES, rendered
+from tollbook.report.site.pages import rendered
 from tollbook.report.site.write import write_site
 
 if TYPE_CHECKING:
     from tests.pipelines.conftest import Book
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def _small_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave plotly out, whose megabytes tell nothing here; `test_site_browser` has pages with it."""
+    monkeypatch.setattr(chrome, "_plotly", lambda: "window.Plotly = {};")
 
 
 @pytest.fixture
@@ -117,10 +125,14 @@ def test_of_many_workflows_the_dearest_have_names_and_none_is_lost(book: Book, m
     ]
 
 
-def test_every_effect_purpose_and_rule_has_words() -> None:
+def test_every_effect_purpose_rule_and_reason_has_words() -> None:
     """A new one must not come to the page without a name; the fixed order is that of the bridge."""
     assert tuple(words.EFFECTS) == EFFECTS
     assert {group for _, group, _ in words.EFFECTS.values()} == set(words.GROUPS)
+    margins = (ROOT / "dbt_project/models/marts/insight/_margins__models.yml").read_text("utf-8")
+    reasons = re.search(r"name: unknown_reason\n.*?\n.*?description: (.*)", margins)
+    assert reasons is not None
+    assert set(re.findall(r"`(\w+)`", reasons[1])) == set(words.REASONS)
     contract = (ROOT / "dbt_project/models/marts/engineering/_engineering__models.yml").read_text("utf-8")
     purposes, rules = (re.search(rf"name: {name}\n.*?\n.*?description: (.*)", contract) for name in ("purpose", "rule"))
     assert purposes is not None

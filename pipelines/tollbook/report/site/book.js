@@ -3,6 +3,11 @@
 const Book = (() => {
   const held = JSON.parse(document.getElementById("book").textContent);
 
+  // What can be chosen by name, and its names.
+  const named = {
+    team: held.teams, workflow: held.workflows, subscription: held.subscriptions, product: held.products,
+  };
+
   // Returns the rows of a table as objects; amounts are BigInt, or null where unknown.
   function rows(name) {
     const { fields, amounts, rows: told } = held.tables[name];
@@ -33,13 +38,12 @@ const Book = (() => {
   const amount = (some, field) => Money.sum(some.map((row) => row[field]));
   const count = (some, field) => some.reduce((whole, row) => whole + (row[field] ?? 0), 0);
 
-  // Rows of a table of the chosen currency, team and workflow; all periods unless one is given.
+  // Rows of a table of what is chosen, as far as it has that; all periods unless one is given.
   function chosen(name, state, period = null) {
     return tables[name].filter(
       (row) =>
         (row.currency === undefined || row.currency === state.currency) &&
-        (state.team === null || row.team === state.team) &&
-        (state.workflow === null || row.workflow === state.workflow) &&
+        Object.keys(named).every((of) => state[of] === null || row[of] === undefined || row[of] === state[of]) &&
         (period === null || row.period === period),
     );
   }
@@ -52,6 +56,9 @@ const Book = (() => {
       .map(([each]) => each);
   }
 
-  const { periods, teams, workflows, cells, words, chooses } = held;
-  return { amount, cells, chooses, chosen, count, currencies, grouped, periods, ranked, tables, teams, words, workflows };
+  const { periods, teams, workflows, subscriptions, products, cells, words, filters } = held;
+  return {
+    amount, cells, chosen, count, currencies, filters, grouped, named, periods, products, ranked, subscriptions, tables,
+    teams, words, workflows,
+  };
 })();

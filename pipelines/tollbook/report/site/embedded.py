@@ -13,11 +13,15 @@ import duckdb
 
 from tollbook.errors import OutdatedPublicationError
 from tollbook.report.facts import Publication, published_file
-from tollbook.report.site import questions
+from tollbook.report.site import questions, task_questions, value_questions
 from tollbook.settings import Settings
 
-_NUMBERED: Final = {"period": "periods", "before": "periods", "after": "periods", "team": "teams"} | {
-    "workflow": "workflows"
+_NUMBERED: Final = {
+    **dict.fromkeys(("period", "before", "after"), "periods"),
+    "team": "teams",
+    "workflow": "workflows",
+    "subscription": "subscriptions",
+    "product": "products",
 }
 """Column of any table to the list that it is numbered by."""
 
@@ -45,12 +49,16 @@ class Book:
         publication: Which version.
         periods: Billing periods, in order.
         cells: Team and workflow, in order of name.
+        subscriptions: Seats and flat plans, in order of name.
+        products: Products, in order of name.
         tables: Name of a table to what a page holds of it.
     """
 
     publication: Publication
     periods: tuple[Period, ...]
     cells: tuple[tuple[str, str], ...]
+    subscriptions: tuple[str, ...]
+    products: tuple[str, ...]
     tables: Mapping[str, Mapping[str, Any]]
 
     def as_json(self, tables: Sequence[str]) -> dict[str, Any]:
@@ -63,6 +71,8 @@ class Book:
             ],
             "teams": teams,
             "workflows": workflows,
+            "subscriptions": self.subscriptions,
+            "products": self.products,
             "cells": [[teams.index(team), workflows.index(workflow)] for team, workflow in self.cells],
             "tables": {name: self.tables[name] for name in tables},
         }
@@ -72,11 +82,15 @@ TABLES: Final[Mapping[str, str]] = {
     "drivers": questions.DRIVERS,
     "effects": questions.EFFECTS,
     "prices": questions.PRICES,
-    "cohorts": questions.COHORTS,
-    "percentiles": questions.PERCENTILES,
-    "agents": questions.AGENTS,
-    "dearest": questions.DEAREST,
+    "cohorts": task_questions.COHORTS,
+    "percentiles": task_questions.PERCENTILES,
+    "agents": task_questions.AGENTS,
+    "dearest": task_questions.DEAREST,
     "hidden": questions.HIDDEN,
+    "plans": value_questions.PLANS,
+    "persons": value_questions.PERSONS,
+    "curves": value_questions.CURVES,
+    "margins": value_questions.MARGINS,
 }
 """Name of each table that pages may hold, and its question."""
 
@@ -107,10 +121,16 @@ def _read(path: Path) -> Book:
         periods = tuple(Period(*row) for row in _rows(book, questions.PERIODS))
         cells = tuple((team, workflow) for team, workflow in _rows(book, questions.CELLS))
         teams, workflows = names_of(cells)
-        lists: dict[str, list[Any]] = {
+        subscriptions, products = (
+            tuple(str(row[0]) for row in _rows(book, question))
+            for question in (value_questions.SUBSCRIPTIONS, value_questions.PRODUCTS)
+        )
+        lists: dict[str, Sequence[Any]] = {
             "periods": [each.start for each in periods],
             "teams": teams,
             "workflows": workflows,
+            "subscriptions": subscriptions,
+            "products": products,
         }
         numbers = {name: {value: number for number, value in enumerate(values)} for name, values in lists.items()}
         tables = {}
@@ -118,7 +138,7 @@ def _read(path: Path) -> Book:
             answer = book.execute(question)
             columns = [each[0] for each in answer.description or []]
             tables[name] = embedded(columns, answer.fetchall(), numbers)
-    return Book(Publication(path.name, commit, built_at), periods, cells, tables)
+    return Book(Publication(path.name, commit, built_at), periods, cells, subscriptions, products, tables)
 
 
 def embedded(

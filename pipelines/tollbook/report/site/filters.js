@@ -2,7 +2,7 @@
 "use strict";
 const Filters = (() => {
   const { byId, el } = Elements;
-  const isPair = Book.chooses === "pair";
+  const named = Object.keys(Book.named);
   const ALL = "";
   const selects = {};
 
@@ -16,7 +16,8 @@ const Filters = (() => {
 
   function nothingChosen() {
     const [before, after] = usualPair();
-    return { team: null, workflow: null, currency: Book.currencies[0] ?? "USD", period: null, before, after };
+    const all = Object.fromEntries(named.map((each) => [each, null]));
+    return { ...all, currency: Book.currencies[0] ?? "USD", period: null, before, after };
   }
 
   let state = nothingChosen();
@@ -29,8 +30,7 @@ const Filters = (() => {
     const told = new URLSearchParams(location.hash.slice(1));
     const usual = nothingChosen();
     const chosen = {
-      team: placed(Book.teams, told.get("team")),
-      workflow: placed(Book.workflows, told.get("workflow")),
+      ...Object.fromEntries(named.map((each) => [each, placed(Book.named[each], told.get(each))])),
       currency: Book.currencies.includes(told.get("currency")) ? told.get("currency") : usual.currency,
       period: placed(months, told.get("period")),
       before: placed(months, told.get("from")) ?? usual.before,
@@ -43,8 +43,7 @@ const Filters = (() => {
   function address() {
     const told = new URLSearchParams();
     const usual = nothingChosen();
-    if (state.team !== null) told.set("team", Book.teams[state.team]);
-    if (state.workflow !== null) told.set("workflow", Book.workflows[state.workflow]);
+    for (const each of named) if (state[each] !== null) told.set(each, Book.named[each][state[each]]);
     if (state.currency !== usual.currency) told.set("currency", state.currency);
     if (state.period !== null) told.set("period", months[state.period]);
     if (state.before !== usual.before) told.set("from", months[state.before]);
@@ -74,19 +73,21 @@ const Filters = (() => {
     selects[name].focus({ preventScroll: true });
   }
 
+  function options(name) {
+    const by = (list) => (at) => [at, list[at]];
+    const places = (list) => list.map((_, at) => at);
+    const months = Book.periods.map((each, at) => [at, each.is_over ? each.label : `${each.label} (not over)`]);
+    if (name === "before" || name === "after") return months;
+    if (name === "period") return [[null, "All periods"], ...months];
+    const shown = name === "workflow" ? workflowsOf(state.team) : places(Book.named[name]);
+    return [[null, `All ${name}s`], ...shown.map(by(Book.named[name]))];
+  }
+
+  const LABELS = { before: "From", after: "To" };
+
   function controls() {
-    const named = (list) => (at) => [at, list[at]];
-    const each = Book.periods.map((period, at) => [at, period.is_over ? period.label : `${period.label} (not over)`]);
-    const made = [
-      select("team", "Team", [[null, "All teams"], ...Book.teams.map((_, at) => at).map(named(Book.teams))], state.team),
-      select("workflow", "Workflow",
-        [[null, "All workflows"], ...workflowsOf(state.team).map(named(Book.workflows))], state.workflow),
-    ];
-    if (isPair) {
-      made.push(select("before", "From", each, state.before), select("after", "To", each, state.after));
-    } else {
-      made.push(select("period", "Period", [[null, "All periods"], ...each], state.period));
-    }
+    const made = Book.filters.map((name) =>
+      select(name, LABELS[name] ?? `${name[0].toUpperCase()}${name.slice(1)}`, options(name), state[name]));
     if (Book.currencies.length > 1) {
       made.push(select("currency", "Currency", Book.currencies.map((of) => [of, of]), state.currency));
     }
@@ -133,10 +134,8 @@ const Filters = (() => {
 
   // Says in words whose usage is shown.
   function whose() {
-    const of = [];
-    if (state.team !== null) of.push(Book.teams[state.team]);
-    if (state.workflow !== null) of.push(Book.workflows[state.workflow]);
-    return of.join(", ");
+    const chosen = named.filter((each) => Book.filters.includes(each) && state[each] !== null);
+    return chosen.map((each) => Book.named[each][state[each]]).join(", ");
   }
 
   return { start, whose };

@@ -64,3 +64,13 @@ RULES: Final[Mapping[str, str]] = {
 
 BY_TOKENS: Final = "a price was not known, so every token bears the same"
 """What the ending `_by_tokens` of a rule says."""
+
+REASONS: Final[Mapping[str, str]] = {
+    "no_product_of_its_own": "charges that no call bears",
+    "no_known_cost": "no call has a known price",
+    "no_product_told": "the calls name no product",
+    "no_revenue_told": "no revenue is told",
+    "no_exchange_rate": "the revenue's currency has no exchange rate",
+    "no_revenue": "the revenue is zero",
+}
+"""Why a product has no points of margin, in words."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tollbook.report.chrome import write_whole
+from tollbook.report.site.contents import PAGES
 from tollbook.report.site.embedded import read_book
-from tollbook.report.site.pages import PAGES, rendered
+from tollbook.report.site.pages import rendered
 from tollbook.settings import Settings
 
 FOLDER = "report"
