@@ -90,9 +90,9 @@ def published(
     seat, flat = {"subscription_id": "assistant", "product": "chat"}, {"subscription_id": "max", "product": "draft"}
     lake.commit(
         [
-            call("anna-1", "50", principal_id="u-anna", **seat),
-            call("anna-2", "30", "2026-06-30", principal_id="u-anna", **seat),
-            call("bert", "40", principal_id="u-bert", **seat),
+            call("anna-1", "50", principal_id="u-anna", customer_id="acme", **seat),
+            call("anna-2", "30", "2026-06-30", principal_id="u-anna", customer_id="beta", **seat),
+            call("bert", "40", principal_id="u-bert", customer_id="gamma", **seat),
             call("nobody", "40", **seat),
             call("dora", "35000", principal_id="u-dora", customer_id="acme", **flat),
             call("tool", "5", product="tool"),
@@ -170,6 +170,23 @@ def test_margins_have_points_or_a_reason(published: LakeBuilder) -> None:
         (JUNE, "unknown", "product", "all", 7, None, None, None, "no_product_told"),
         (JULY, "chat", "product", "all", 143, 550, 26, 10, None),
     ]
+
+
+def test_usage_is_spread_over_customers(published: LakeBuilder) -> None:
+    """Chat: 50, 40 and 30 of 120, and 40 of nobody: (2 x 50 - 2 x 30) / 360. Of all, acme has 35,050 of 35,120."""
+    names = "quantity, unknown_quantity, gini, largest_share, customers_with_half, customers_with_90_percent"
+    rows = published.query(
+        f"select product, customers, {names} from insight.fct_customer_concentration "
+        f"where billing_period_start = date '{JUNE}' and measure = 'list_cost' order by all"
+    )
+    assert rows == [
+        # 40 of chat, 5 and 7 are of nobody; (2 x 35,050 - 2 x 30) / (3 x 35,120).
+        ("all", 3, 35_120, 52, Decimal("0.664768413060"), Decimal("0.998006833713"), 1, 1),
+        ("chat", 3, 120, 40, Decimal("0.111111111111"), Decimal("0.416666666667"), 2, 3),
+        ("draft", 1, 35_000, None, 0, 1, 1, 1),
+    ]
+    measures = "select measure, quantity from insight.fct_customer_concentration where product = 'chat' order by all"
+    assert published.query(measures) == [("calls", 3), ("list_cost", 120), ("total_tokens", 330)]
 
 
 def test_identifiers_of_persons_are_in_no_table(published: LakeBuilder) -> None:
