@@ -216,12 +216,12 @@ def _rows(
         "catalogue_version": None if prices is None else prices.version,
         **{f"{name}_error": _ratio(errors.get(name)) for name in BASELINES},
     }
+    flat = None if ahead is None else token_price(items, prices, before, _window(as_of, today))
     for place, month in enumerate(months):
         actual = history.month_cost if place == 0 else 0
         ahead_days = _window(today + timedelta(days=month.first), today + timedelta(days=month.beyond))
-        for scenario in SCENARIOS:
-            after = ahead_days if scenario == EXPECTED else _window(as_of, today)
-            price = None if ahead is None else token_price(items, prices, before, after)
+        expected = None if ahead is None else token_price(items, prices, before, ahead_days)
+        for scenario, price in zip(SCENARIOS, (expected, flat), strict=True):
             yield base | {
                 "billing_period_start": month.start,
                 "scenario": scenario,

@@ -30,14 +30,14 @@ class KnownPrices:
     def __init__(self, book: PriceBook) -> None:
         """Keep the book; answers are remembered."""
         self._catalogue = book.contracted or book.list_prices
-        self._known: dict[tuple[int, str, Window], Fraction | None] = {}
+        self._known: dict[tuple[int, Window, Window], dict[str, tuple[Fraction, Fraction]]] = {}
 
     @property
     def version(self) -> str:
         """Version of the prices."""
         return self._catalogue.version
 
-    def change(self, item: Mapping[str, Any], before: Window, after: Window) -> Fraction:
+    def change(self, item: Mapping[str, Any], before: Window, after: Window) -> Fraction | int:
         """Return how many times the price of the window before the tokens of an item cost in the window after.
 
         Args:
@@ -53,19 +53,26 @@ class KnownPrices:
         group = self._catalogue.group(
             item["provider"], item["model"], item["service_tier"], None, item["billing_account_id"]
         )
-        if group <= 0:
-            return Fraction(1)
-        costs = [Fraction(0), Fraction(0)]
-        for bucket, unit in _UNIT_OF.items():
-            rates = [self._rate(group, unit, window) for window in (before, after)] if item[bucket] else []
-            if None not in rates:
-                costs = [cost + item[bucket] * (rate or 0) for cost, rate in zip(costs, rates or (0, 0), strict=True)]
-        return costs[1] / costs[0] if costs[0] else Fraction(1)
+        rates = self._rates(group, before, after) if group > 0 else {}
+        used = [(item[bucket], *pair) for bucket, pair in rates.items() if item[bucket]]
+        if all(earlier == later for _, earlier, later in used):
+            return 1
+        cost_before = sum(count * earlier for count, earlier, _ in used)
+        return sum(count * later for count, _, later in used) / cost_before if cost_before else 1
 
-    def _rate(self, group: int, unit: str, window: Window) -> Fraction | None:
-        key = (group, unit, window)
+    def _rates(self, group: int, before: Window, after: Window) -> dict[str, tuple[Fraction, Fraction]]:
+        """Return the price of each kind of token in both windows, of those that have one in both."""
+        key = (group, before, after)
         if key not in self._known:
-            self._known[key] = average_rate(self._catalogue, group, unit, *window)
+            pairs = {
+                bucket: tuple(average_rate(self._catalogue, group, unit, *window) for window in (before, after))
+                for bucket, unit in _UNIT_OF.items()
+            }
+            self._known[key] = {
+                bucket: (earlier, later)
+                for bucket, (earlier, later) in pairs.items()
+                if earlier is not None and later is not None
+            }
         return self._known[key]
 
 
@@ -84,10 +91,11 @@ def token_price(
     Returns:
         Exact, in pico-units of the currency; None where no tokens of known cost were used.
     """
-    cost, tokens = Fraction(0), 0
+    cost: Fraction | int = 0
+    tokens = 0
     for item in items:
         tokens += item["priced_tokens"]
         if item["effective_cost"]:
             change = 1 if prices is None else prices.change(item, before, after)
             cost += int(item["effective_cost"].scaleb(12)) * change
-    return cost / tokens if tokens else None
+    return Fraction(cost) / tokens if tokens else None
