@@ -93,7 +93,7 @@ class _Ahead:
     errors: _Errors
     tasks: Counts
     tokens: Counts
-    memory: float
+    memory: Counts
     week_errors: Counts
 
 
@@ -150,8 +150,8 @@ def _ahead(
         continued, off = METHODS[method](tokens, n_days), week_errors(tokens, method)
         for place, each in enumerate(group):
             key = (each.team, each.billing_currency)
-            memory = float(continued.memory[place])
-            ahead[key] = _Ahead(method, errors[key], tasks[place], continued.days[place], memory, off[place])
+            counts = (tasks[place], continued.days[place], continued.memory[place])
+            ahead[key] = _Ahead(method, errors[key], *counts, off[place])
     return ahead
 
 

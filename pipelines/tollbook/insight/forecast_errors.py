@@ -88,15 +88,15 @@ def week_errors(series: Counts, method: str) -> Counts:
     return np.stack(errors, axis=1)
 
 
-def half_width(errors: Counts, memory: float, first_day: int, last_day: int) -> float:
+def half_width(errors: Counts, memory: Counts, first_day: int, last_day: int) -> float:
     """Return half the width of an interval of 80 % around the sum of days ahead.
 
-    Each week ahead is off by an error of its own and, by `memory`, by those of the weeks before it, as the level of
-    simple exponential smoothing is.
+    Each week ahead is off by an error of its own and, by `memory`, by those of the weeks before it.
 
     Args:
         errors: Errors of one week ahead, shape (n_origins,), at least one.
-        memory: Share of a week's error that later forecasts take over, 0 to 1.
+        memory: Share of a week's error that the forecast of a week so many weeks later takes over, from one week later
+            on, shape (n_weeks,), no fewer than the weeks ahead.
         first_day: First day of the sum, 0 for the first that is forecast.
         last_day: The day after its last.
 
@@ -104,12 +104,12 @@ def half_width(errors: Counts, memory: float, first_day: int, last_day: int) -> 
         Unit: that of `errors`; 0 where all of them are.
 
     Source:
-        Hyndman and Athanasopoulos, Forecasting: Principles and Practice (3rd edition), section 8.7: variance of simple
+        Hyndman and Athanasopoulos, Forecasting: Principles and Practice (3rd edition), section 8.7: variances of linear
         exponential smoothing, summed over days of one period.
     """
     weeks = np.arange(-(-last_day // WEEK_DAYS)) * WEEK_DAYS
     inside = np.clip(last_day - weeks, 0, WEEK_DAYS) - np.clip(first_day - weeks, 0, WEEK_DAYS)
     share = inside / WEEK_DAYS
-    later = share[::-1].cumsum()[::-1] - share
-    deviation = np.sqrt(np.mean(errors**2) * np.sum((share + memory * later) ** 2))
+    later = [float(memory[: len(share) - place] @ share[place:]) for place in range(1, len(share) + 1)]
+    deviation = np.sqrt(np.mean(errors**2) * np.sum((share + later) ** 2))
     return float(_UPPER_TENTH[len(errors) - 1] * deviation)

@@ -27,8 +27,8 @@ class Continued:
 
     Attributes:
         days: Forecast of each day, zero or more, shape (n_series, n_days).
-        memory: How much of what one week is off its forecast the forecasts of later weeks take over, 0 to 1, shape
-            (n_series,): the smoothing weight of the level, by week.
+        memory: How much of what a week is off its forecast the forecast of a week so many weeks later takes over, from
+            one week later on, shape (n_series, n_weeks).
     """
 
     days: Counts
@@ -42,22 +42,27 @@ Method = Callable[[Counts, int], Continued]
 def mean(series: Counts, n_days: int) -> Continued:
     """Go on with the mean day of the last four weeks."""
     level = series[:, -RECENT_WEEKS * WEEK_DAYS :].mean(axis=1, keepdims=True)
-    return Continued(np.repeat(level, n_days, axis=1), _memory_of_mean(series))
+    return Continued(
+        np.repeat(level, n_days, axis=1), _memory(series, n_days, 1 / min(series.shape[1] // WEEK_DAYS, RECENT_WEEKS))
+    )
 
 
 def seasonal_week(series: Counts, n_days: int) -> Continued:
     """Repeat the last week."""
-    return Continued(_repeated(series[:, -WEEK_DAYS:], n_days), np.ones(len(series)))
+    return Continued(_repeated(series[:, -WEEK_DAYS:], n_days), _memory(series, n_days, 1))
 
 
 def last_value(series: Counts, n_days: int) -> Continued:
     """Repeat the last day."""
-    return Continued(np.repeat(series[:, -1:], n_days, axis=1), np.ones(len(series)))
+    return Continued(np.repeat(series[:, -1:], n_days, axis=1), _memory(series, n_days, 1))
 
 
 def weekday_mean(series: Counts, n_days: int) -> Continued:
     """Go on with the mean of each weekday over the last four weeks."""
-    return Continued(_repeated(_weekdays(series), n_days), _memory_of_mean(series))
+    return Continued(
+        _repeated(_weekdays(series), n_days),
+        _memory(series, n_days, 1 / min(series.shape[1] // WEEK_DAYS, RECENT_WEEKS)),
+    )
 
 
 def damped_trend(series: Counts, n_days: int) -> Continued:
@@ -67,28 +72,30 @@ def damped_trend(series: Counts, n_days: int) -> Continued:
 
     Source:
         Gardner and McKenzie, Forecasting trends in time series (1985); Hyndman and Athanasopoulos, Forecasting:
-        Principles and Practice (3rd edition), section 8.2.
+        Principles and Practice (3rd edition), section 8.2; what a week takes over from an error before it: Hyndman
+        et al., Forecasting with Exponential Smoothing (2008), table 6.1.
     """
     weeks = series.reshape(len(series), -1, WEEK_DAYS).sum(axis=2)
-    alpha, beta, damping = (weight[:, np.newaxis] for weight in np.array(_GRID).T)
+    alphas, betas, dampings = (weight[:, np.newaxis] for weight in np.array(_GRID).T)
     level = np.repeat(weeks[np.newaxis, :, 0], len(_GRID), axis=0)
     trend, squared = np.zeros_like(level), np.zeros_like(level)
     for week in weeks.T[1:]:
-        expected = level + damping * trend
+        expected = level + dampings * trend
         error = week - expected
         squared += error**2
-        level = expected + alpha * error
-        trend = damping * trend + alpha * beta * error
+        level = expected + alphas * error
+        trend = dampings * trend + alphas * betas * error
     best, each = squared.argmin(axis=0), np.arange(len(series))
-    level, trend, damping = level[best, each], trend[best, each], damping[best, 0]
+    level, trend = level[best, each, np.newaxis], trend[best, each, np.newaxis]
+    alpha, beta, damping = alphas[best], betas[best], dampings[best]
     n_weeks = -(-n_days // WEEK_DAYS)
-    faded = np.cumsum(damping[:, np.newaxis] ** np.arange(1, n_weeks + 1), axis=1)
-    ahead = np.maximum(level[:, np.newaxis] + faded * trend[:, np.newaxis], 0)
+    faded = np.cumsum(damping ** np.arange(1, n_weeks + 1), axis=1)
+    ahead = np.maximum(level + faded * trend, 0)
     shape = _weekdays(series)
     total = shape.sum(axis=1, keepdims=True)
     shares = np.where(total > 0, shape / np.where(total > 0, total, 1), 1 / WEEK_DAYS)
     days = (ahead[:, :, np.newaxis] * shares[:, np.newaxis, :]).reshape(len(series), -1)
-    return Continued(days[:, :n_days], alpha[best, 0])
+    return Continued(days[:, :n_days], alpha * (1 + beta * faded))
 
 
 METHODS: Final[Mapping[str, Method]] = {
@@ -119,6 +126,6 @@ def _weekdays(series: Counts) -> Counts:
     return recent
 
 
-def _memory_of_mean(series: Counts) -> Counts:
-    weeks = min(series.shape[1] // WEEK_DAYS, RECENT_WEEKS)
-    return np.full(len(series), 1 / weeks)
+def _memory(series: Counts, n_days: int, share: float) -> Counts:
+    """Return the same share of an error for every week that is forecast."""
+    return np.full((len(series), -(-n_days // WEEK_DAYS)), float(share))
