@@ -116,7 +116,18 @@ def margins(
     typer.echo(chosen)
     typer.echo()
     print_table(
-        ("product", "customer", "calls", "AI cost, USD", "revenue, USD", "points lost", "change", "why not"),
+        (
+            "product",
+            "customer",
+            "calls",
+            "AI cost, USD",
+            "revenue, USD",
+            "points lost",
+            "change",
+            "product's",
+            "change",
+            "why not",
+        ),
         [
             (
                 row["product"],
@@ -125,7 +136,9 @@ def margins(
                 _cents(row["ai_cost"]),
                 _cents(row["revenue"]),
                 _short(row["points_lost"]),
-                None if row["points_lost_change"] is None else f"{Decimal(row['points_lost_change']):+.2f}",
+                _signed(row["points_lost_change"]),
+                _short(row["product_points_lost"]),
+                _signed(row["product_points_lost_change"]),
                 row["unknown_reason"],
             )
             for row in rows
@@ -189,6 +202,10 @@ def _cents(amount: str | Decimal | None) -> str | None:
 
 def _short(ratio: str | None) -> str | None:
     return None if ratio is None else f"{Decimal(ratio):,.2f}"
+
+
+def _signed(change: str | None) -> str | None:
+    return None if change is None else f"{Decimal(change):+,.2f}"
 
 
 def _percent(share: str | None) -> str | None:

@@ -233,8 +233,11 @@ def test_command_shows_margins(published: LakeBuilder) -> None:
     """The newest month is shown, with what changed since the one before."""
     period, _headings, *shown = lines(run(published, "margins"))
     assert period == ["2026-07"]
-    assert shown == [["chat", "all", "1", "143.00", "550.00", "26.00", "+10.00", "-"]]
+    assert shown == [["chat", "all", "1", "143.00", "550.00", "26.00", "+10.00", "26.00", "+10.00", "-"]]
     facts = json.loads(run(published, "margins", "--period", "2026-06", "--product", "tool", "--json"))
     assert [(row["revenue"], row["unknown_reason"]) for row in facts["rows"]] == [(None, "no_exchange_rate")]
+    # Draft as a whole: 35,000 of 41,000.
+    drafts = json.loads(run(published, "margins", "--period", "2026-06", "--product", "draft", "--json"))["rows"]
+    assert [row["product_points_lost"] for row in drafts] == ["85.365854"] * 2
     with pytest.raises(MisuseError, match="expected a product with calls or revenue in 2026-07, got 'draft'"):
         run(published, "margins", "--product", "draft")

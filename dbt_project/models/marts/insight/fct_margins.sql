@@ -169,6 +169,51 @@ margins_with_points as (
 
 ),
 
+-- Told by customer or not, a product has points of its own; the same in each of its rows, so nothing is summed twice.
+products_summed as (
+
+    select
+        billing_period_start,
+        product,
+        cast(sum(ai_cost) as decimal(38, 12)) as ai_cost,
+        cast(case
+            when count(revenue) = count(revenue_currency) then sum(revenue)
+        end as decimal(38, 12)) as revenue
+
+    from margins
+
+    where margin_level <> 'period_charges'
+
+    group by all
+
+),
+
+products_with_points as (
+
+    select
+        *,
+        {{ per_hundred('ai_cost', 'revenue') }} as points_lost
+
+    from products_summed
+
+),
+
+products_with_the_period_before as (
+
+    select
+        *,
+        lag(points_lost) over product_periods as points_lost_then,
+        lag(billing_period_start) over product_periods as billing_period_then
+
+    from products_with_points
+
+    window product_periods as (
+        partition by product
+        order by billing_period_start
+    )
+
+),
+
 margins_with_the_period_before as (
 
     select
@@ -186,25 +231,36 @@ margins_with_the_period_before as (
 )
 
 select
-    billing_period_start,
-    cast(billing_period_start + interval 1 month as date) as billing_period_end,
-    product,
-    margin_level,
-    customer_id,
+    margins.billing_period_start,
+    cast(margins.billing_period_start + interval 1 month as date) as billing_period_end,
+    margins.product,
+    margins.margin_level,
+    margins.customer_id,
     'USD' as billing_currency,
-    calls,
-    unpriced_calls,
-    unpriced_tokens,
-    total_tokens,
-    list_cost,
-    ai_cost,
-    revenue,
-    revenue_currency,
-    revenue_in_currency,
-    points_lost,
+    margins.calls,
+    margins.unpriced_calls,
+    margins.unpriced_tokens,
+    margins.total_tokens,
+    margins.list_cost,
+    margins.ai_cost,
+    margins.revenue,
+    margins.revenue_currency,
+    margins.revenue_in_currency,
+    margins.points_lost,
     cast(case
-        when billing_period_then + interval 1 month = billing_period_start then points_lost - points_lost_then
+        when margins.billing_period_then + interval 1 month = margins.billing_period_start
+            then margins.points_lost - margins.points_lost_then
     end as decimal(24, 6)) as points_lost_change,
-    unknown_reason
+    margins.unknown_reason,
+    products.points_lost as product_points_lost,
+    cast(case
+        when products.billing_period_then + interval 1 month = products.billing_period_start
+            then products.points_lost - products.points_lost_then
+    end as decimal(24, 6)) as product_points_lost_change
 
-from margins_with_the_period_before
+from margins_with_the_period_before as margins
+
+left join products_with_the_period_before as products
+    on margins.billing_period_start = products.billing_period_start
+        and margins.product = products.product
+        and margins.margin_level <> 'period_charges'
