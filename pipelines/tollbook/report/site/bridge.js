@@ -41,7 +41,8 @@
     const of = Filters.whose();
     const bill = ["the bill", ...(of ? [" of ", name(of)] : [])];
     const money = (amount) => Money.plain(Money.abs(amount), state.currency);
-    const ends = ` from ${Money.plain(before.cost ?? 0n, state.currency)} to ${Money.plain(after.cost ?? 0n, state.currency)}`;
+    const [first, last] = [before, after].map((each) => Money.plain(each.cost ?? 0n, state.currency));
+    const ends = ` from ${first} to ${last}`;
     if (change === 0n) return [`From ${from} to ${to} `, ...bill, ` stayed at ${money(after.cost ?? 0n)}.`];
     const percent = before.cost > 0n ? ` (${Money.percent(change, before.cost, true)})` : "";
     const parts = Object.entries(groups)
@@ -78,7 +79,8 @@
       tile(what, show(now), [Money.change(now, then), `from ${show(then)}`].filter((each) => each).join(", "));
     fill("tiles",
       made("Bill", after.cost, before.cost, (cost) => Money.plain(cost, state.currency)),
-      made("Price of 1 M tokens", after.perMillion, before.perMillion, (cost) => Money.plain(cost, state.currency, true)),
+      made("Price of 1 M tokens", after.perMillion, before.perMillion,
+        (cost) => Money.plain(cost, state.currency, true)),
       made("Tasks", after.tasks, before.tasks, Money.whole),
       made("Tokens per task", after.perTask, before.perTask, Money.short));
   }
@@ -123,7 +125,8 @@
     chart("bridge", figure);
     key("bridge", [["more cost", colours.up], ["less cost", colours.down], ["the bill", colours.end]]);
     const change = (after.cost ?? 0n) - (before.cost ?? 0n);
-    fill("table-bridge", table("The bridge", ["Effect", "What it is", "#Amount", "#Of the first bill", `#Exact, ${state.currency}`], [
+    const heads = ["Effect", "What it is", "#Amount", "#Of the first bill", `#Exact, ${state.currency}`];
+    fill("table-bridge", table("The bridge", heads, [
       [from, "Bill", Money.plain(before.cost, state.currency), "", Money.exact(before.cost)],
       ...told.map((each) => [each.label, each.meaning, Money.signed(each.cost, state.currency),
         Money.percent(each.cost, before.cost, true), Money.exact(each.cost)]),
@@ -183,13 +186,15 @@
           hovertemplate: "%{fullData.name}<br>%{x}: %{customdata}<extra></extra>",
         })),
         { type: "scatter", mode: "text", x: labels, y: totals.map((each) => Math.max(0, Money.place(each) ?? 0)),
-          text: totals.map((each) => (each === null ? "" : Money.plain(each, state.currency))), textposition: "top center",
+          text: totals.map((each) => (each === null ? "" : Money.plain(each, state.currency))),
+          textposition: "top center",
           cliponaxis: false, hoverinfo: "skip" },
       ],
       layout: {
         barmode: "relative", bargap: 0.38, margin: { l: 56, r: 8, t: 26, b: 30 },
         xaxis: { type: "category", fixedrange: true, showgrid: false },
-        yaxis: { fixedrange: true, tickprefix: Money.mark(state.currency), tickformat: ",~r", nticks: 5, rangemode: "tozero" },
+        yaxis: { fixedrange: true, tickprefix: Money.mark(state.currency), tickformat: ",~r", nticks: 5,
+          rangemode: "tozero" },
       },
       height: 300,
     } : null);
@@ -199,17 +204,24 @@
       ["All", ...totals.map(Money.exact)]));
   }
 
-  const KINDS = [["fisher_chained", "Prices"], ["generation_chained", "With successors"], ["unit_value", "Average token"]];
+  const KINDS = [
+    ["fisher_chained", "Prices"],
+    ["generation_chained", "With successors"],
+    ["unit_value", "Average token"],
+  ];
 
   function prices() {
     const labels = Book.periods.map((each) => each.label);
     const value = (kind, at) => Book.tables.prices.find((row) => row.kind === kind && row.period === at)?.value ?? null;
-    const lines = KINDS.map(([kind, told], at) => [told, Elements.series(at), labels.map((_, period) => value(kind, period))]);
+    const lines = KINDS.map(([kind, told], at) => [told, Elements.series(at),
+      labels.map((_, period) => value(kind, period))]);
     const known = Book.tables.prices.some((row) => row.value !== null);
     chart("prices", known ? {
       data: lines.map(([told, colour, values], at) => ({
-        type: "scatter", mode: "lines+markers", name: told, x: labels, y: values.map((each) => (each === null ? null : Number(each))),
-        line: { color: colour, width: 2.6, dash: ["solid", "dash", "dot"][at] }, marker: { symbol: ["circle", "square", "diamond"][at], size: 8 },
+        type: "scatter", mode: "lines+markers", name: told, x: labels,
+        y: values.map((each) => (each === null ? null : Number(each))),
+        line: { color: colour, width: 2.6, dash: ["solid", "dash", "dot"][at] },
+        marker: { symbol: ["circle", "square", "diamond"][at], size: 8 },
         customdata: values, hovertemplate: "%{fullData.name}, %{x}: %{customdata}<extra></extra>",
       })),
       layout: {
@@ -229,7 +241,9 @@
     const calls = before.unpriced + after.unpriced;
     if (calls) told.push(`${Money.whole(calls)} calls of both periods have no known price and are in no amount.`);
     const cells = new Set(rows.filter((row) => row.unknown).map((row) => `${row.team} ${row.workflow}`)).size;
-    if (cells) told.push(`Of ${Money.whole(cells)} workflows no cost is known in either period: their change is not known.`);
+    if (cells) {
+      told.push(`Of ${Money.whole(cells)} workflows no cost is known in either period: their change is not known.`);
+    }
     fill("unknown", told.join(" "));
   }
 
@@ -246,7 +260,8 @@
     const [first, last] = [state.before, state.after].map((at) => Book.chosen("drivers", state, at));
     const rows = effectRows(state);
     const [before, after] = [side(first), side(last)];
-    fill("lead", first.length || last.length ? sentence(state, before, after, rows) : "Nothing was charged to what is chosen.");
+    fill("lead", first.length || last.length ? sentence(state, before, after, rows)
+      : "Nothing was charged to what is chosen.");
     tiles(state, before, after);
     unknown(before, after, rows);
     bridge(state, before, after, rows);

@@ -31,12 +31,14 @@ const Elements = (() => {
     const isNumber = heads.map((head) => head.startsWith("#"));
     const line = (cells) =>
       el("tr", {}, cells.map((cell, at) =>
-        at === 0 ? el("th", { scope: "row", class: "name" }, cell) : el("td", { class: isNumber[at] ? "n" : "name" }, cell),
+        at === 0 ? el("th", { scope: "row", class: "name" }, cell) : el("td", { class: isNumber[at] ? "n" : "name" },
+          cell),
       ));
     const head = heads.map((text, at) =>
       el("th", { scope: "col", class: isNumber[at] ? "n" : null }, text.replace(/^#/, "")),
     );
-    const made = el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows.slice(0, MOST_ROWS).map(line)));
+    const made = el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {},
+      rows.slice(0, MOST_ROWS).map(line)));
     if (foot) made.append(el("tfoot", {}, line(foot)));
     const around = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, made);
     const left = rows.length - MOST_ROWS;
@@ -44,7 +46,8 @@ const Elements = (() => {
   }
 
   function key(id, series) {
-    fill(`key-${id}`, series.map(([text, colour]) => el("li", {}, el("i", { style: `background:${colour}` }), name(text))));
+    fill(`key-${id}`, series.map(([text, colour]) => el("li", {}, el("i", { style: `background:${colour}` }),
+      name(text))));
   }
 
   function tile(what, value, more) {
@@ -60,7 +63,8 @@ const Elements = (() => {
     else Plotly.purge(place);
   }
 
-  // Lying bars: one row for each label, from the top down; traces give x, and y is the row. On a phone labels stand above.
+  // Lying bars: one row for each label, from the top down; traces give x, and y is the row. On a phone labels
+  // stand above.
   function rowsFigure(labels, data, { axis = null, shapes = [], right = 76 } = {}) {
     const isPhone = Theme.isPhone();
     const places = labels.map((_, at) => at);

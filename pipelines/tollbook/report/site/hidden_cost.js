@@ -23,7 +23,8 @@
   }
 
   const colour = (purpose) =>
-    purpose === BASE ? Elements.rest() : Elements.series(Math.max(0, purposes.findIndex((each) => each.purpose === purpose) - 1));
+    purpose === BASE ? Elements.rest() : Elements.series(Math.max(0,
+      purposes.findIndex((each) => each.purpose === purpose) - 1));
 
   function rulesSaid(rows) {
     const met = [...new Set(rows.flatMap((row) => row.rule.split(", ")))].filter((each) => each).sort();
@@ -46,39 +47,46 @@
         ...shown.map((each) => ({
           type: "bar", name: Elements.label(each.label), x: labels, marker: { color: colour(each.purpose) },
           y: places.map((period) => Money.place(amount(at(of(rows, each.purpose), period), "cost"))),
-          customdata: places.map((period) => Money.plain(amount(at(of(rows, each.purpose), period), "cost"), state.currency)),
+          customdata: places.map((period) => Money.plain(amount(at(of(rows, each.purpose), period), "cost"),
+            state.currency)),
           hovertemplate: "%{fullData.name}<br>%{x}: %{customdata}<extra></extra>",
         })),
         { type: "scatter", mode: "text", x: labels, y: totals.map((each) => Math.max(0, Money.place(each) ?? 0)),
-          text: places.map((period) => `+${onTop(at(rows, period))}`.replace("+–", "–")), textposition: "top center",
+          text: places.map((period) => `+${onTop(at(rows, period))}`.replace("+–", "–")),
+          textposition: "top center",
           cliponaxis: false, hoverinfo: "skip" },
       ],
       layout: {
         barmode: "relative", bargap: 0.42, margin: { l: 56, r: 8, t: 26, b: 30 },
         xaxis: { type: "category", fixedrange: true, showgrid: false },
-        yaxis: { fixedrange: true, tickprefix: Money.mark(state.currency), tickformat: ",~r", nticks: 5, rangemode: "tozero" },
+        yaxis: { fixedrange: true, tickprefix: Money.mark(state.currency), tickformat: ",~r", nticks: 5,
+          rangemode: "tozero" },
       },
       height: 320,
     } : null);
     key("stack", shown.map((each) => [each.label, colour(each.purpose)]));
     fill("table-stack", table("Cost by month and purpose", ["Purpose", ...labels.map((each) => `#${each}`)],
-      shown.map((each) => [name(each.label), ...places.map((period) => Money.exact(amount(at(of(rows, each.purpose), period), "cost")))]),
+      shown.map((each) => [name(each.label), ...places.map((period) => Money.exact(amount(at(of(rows, each.purpose),
+        period), "cost")))]),
       ["All", ...totals.map(Money.exact)]));
   }
 
   function byPurpose(state, rows) {
     const whole = amount(rows, "cost");
     fill("table-purposes", table("By purpose",
-      ["Purpose", "What it is, and the rule", "#Calls", "#Tokens", "#Cost", "#On raw inference", "#Of all", `#Exact, ${state.currency}`],
+      ["Purpose", "What it is, and the rule", "#Calls", "#Tokens", "#Cost", "#On raw inference", "#Of all",
+        `#Exact, ${state.currency}`],
       present(rows).map((each) => {
         const some = of(rows, each.purpose);
         const cost = amount(some, "cost");
         return [name(each.label),
           el("span", {}, each.meaning, " ", el("span", { class: "soft" }, name(rulesSaid(some)))),
           Money.whole(count(some, "calls")), Money.short(count(some, "tokens")), Money.plain(cost, state.currency),
-          each.purpose === BASE ? "–" : Money.percent(cost, base(rows)), Money.percent(cost, whole), Money.exact(cost)];
+          each.purpose === BASE ? "–" : Money.percent(cost, base(rows)), Money.percent(cost, whole),
+          Money.exact(cost)];
       }),
-      ["All", "", Money.whole(count(rows, "calls")), Money.short(count(rows, "tokens")), Money.plain(whole, state.currency),
+      ["All", "", Money.whole(count(rows, "calls")), Money.short(count(rows, "tokens")), Money.plain(whole,
+        state.currency),
         onTop(rows), "", Money.exact(whole)]));
   }
 
@@ -107,15 +115,18 @@
   }
 
   function summary(state, rows) {
-    const dearest = Book.ranked(present(rows).filter((each) => each.purpose !== BASE), (each) => amount(of(rows, each.purpose), "cost"));
+    const dearest = Book.ranked(present(rows).filter((each) => each.purpose !== BASE),
+      (each) => amount(of(rows, each.purpose), "cost"));
     const money = (cost) => Money.plain(cost, state.currency);
     const whose = Filters.whose();
     const when = state.period === null ? "all periods" : Book.periods[state.period].label;
     if (!rows.length) fill("lead", "There is no usage in what is chosen.");
     else {
       const first = dearest[0];
-      const most = first ? ` Most of it is ${first.label.toLowerCase()}: ${money(amount(of(rows, first.purpose), "cost"))}.` : "";
-      fill("lead", `In ${when}, on top of ${money(base(rows))} of raw inference`, ...(whose ? [" of ", name(whose)] : []),
+      const largest = first && money(amount(of(rows, first.purpose), "cost"));
+      const most = first ? ` Most of it is ${first.label.toLowerCase()}: ${largest}.` : "";
+      fill("lead", `In ${when}, on top of ${money(base(rows))} of raw inference`, ...(whose ? [" of ", name(whose)]
+        : []),
         ` came ${money(hidden(rows) ?? 0n)} of other cost: ${onTop(rows)}.${most}`);
     }
     fill("tiles",

@@ -19,7 +19,8 @@
 
   function change(rows, period) {
     const [now, before] = [points(at(rows, period)), points(at(rows, period - 1))];
-    return now === null || before === null ? "–" : `${now < before ? "−" : "+"}${Math.abs(now - before).toFixed(1)}`;
+    if (now === null || before === null) return "–";
+    return `${now < before ? "−" : "+"}${Math.abs(now - before).toFixed(1)}`;
   }
 
   function summary(state, known, rows) {
@@ -30,9 +31,11 @@
     const of = whose ? [" of ", name(whose)] : [];
     if (!known.length) fill("lead", "No product has a revenue and a cost in what is chosen.");
     else if (first === last) {
-      fill("lead", `In ${Book.periods[last].label}, AI took ${written(points(known))} points of the gross margin`, ...of, ".");
+      fill("lead", `In ${Book.periods[last].label}, AI took ${written(points(known))} points of the gross margin`,
+        ...of, ".");
     } else {
-      fill("lead", `From ${Book.periods[first].label} to ${Book.periods[last].label}, the points of gross margin`, ...of,
+      fill("lead", `From ${Book.periods[first].label} to ${Book.periods[last].label}, the points of gross margin`,
+        ...of,
         ` that AI takes went from ${written(points(at(known, first)))} to ${written(points(at(known, last)))}.`);
     }
     fill("tiles",
@@ -41,7 +44,8 @@
       tile("Revenue", money(amount(known, "revenue")), "net of tax"),
       tile("Cost without points", money(amount(rows, "cost")), "no revenue to hold it against"));
     const calls = Book.count(known, "unpriced_calls");
-    fill("unknown", calls ? `${Money.whole(calls)} calls have no known price and are in no amount: points are no less.` : "");
+    fill("unknown", calls ? `${Money.whole(calls)} calls have no known price and are in no amount: points are no less.`
+      : "");
   }
 
   function byProduct(state, known) {
@@ -53,7 +57,8 @@
     chart("points", shown.length ? {
       data: shown.map((rows, place) => ({
         type: "scatter", mode: "lines+markers", name: Elements.label(product(rows[0])), x: labels,
-        y: periods.map((each) => points(at(rows, each))), line: { color: Elements.series(place), width: 2.6, dash: dashes[place] },
+        y: periods.map((each) => points(at(rows, each))), line: { color: Elements.series(place), width: 2.6,
+          dash: dashes[place] },
         marker: { size: 9 }, customdata: periods.map((each) => written(points(at(rows, each)))),
         hovertemplate: "%{fullData.name}, %{x}: %{customdata} points<extra></extra>",
       })),
@@ -69,7 +74,8 @@
       ["Product", "Period", `#Cost, ${state.currency}`, `#Revenue, ${state.currency}`, "#Points lost", "#Change"],
       groups.flatMap((rows) => periods.filter((each) => at(rows, each).length).map((each) => {
         const of = at(rows, each);
-        return [name(product(rows[0])), Book.periods[each].label, Money.exact(amount(of, "cost")), Money.exact(amount(of, "revenue")),
+        return [name(product(rows[0])), Book.periods[each].label, Money.exact(amount(of, "cost")),
+          Money.exact(amount(of, "revenue")),
           written(points(of)), change(rows, each)];
       }))));
   }
@@ -80,7 +86,8 @@
     const groups = Book.ranked([...Book.grouped(of, (row) => `${row.product} ${row.customer}`).values()],
       (some) => amount(some, "cost"));
     fill("table-customers", table("By customer", ["Customer", "Product", "#Cost", "#Revenue", "#Points lost"],
-      groups.map((rows) => [name(rows[0].customer), name(product(rows[0])), money(amount(rows, "cost")), money(amount(rows, "revenue")),
+      groups.map((rows) => [name(rows[0].customer), name(product(rows[0])), money(amount(rows, "cost")),
+        money(amount(rows, "revenue")),
         written(points(rows))])));
   }
 

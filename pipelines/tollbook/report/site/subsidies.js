@@ -53,14 +53,17 @@
     const colours = [Elements.series(0), Elements.series(1)];
     const bars = (field, text, at) => ({
       name: text, x: shown.map((rows) => Money.place(amount(rows, field))), marker: { color: colours[at] },
-      text: shown.map((rows) => money(amount(rows, field))), textposition: "outside", hovertemplate: "%{fullData.name}: %{text}<extra></extra>",
+      text: shown.map((rows) => money(amount(rows, field))), textposition: "outside",
+      hovertemplate: "%{fullData.name}: %{text}<extra></extra>",
     });
-    const figure = rowsFigure(shown.map((rows) => plan(rows[0])), [bars("cost", "at API prices", 0), bars("fee", "fees", 1)]);
+    const figure = rowsFigure(shown.map((rows) => plan(rows[0])), [bars("cost", "at API prices", 0),
+      bars("fee", "fees", 1)]);
     figure.layout.barmode = "group";
     figure.height += 20 * shown.length;
     chart("plans", shown.length ? figure : null);
     key("plans", [["at API prices", colours[0]], ["fees", colours[1]]]);
-    const line = (rows, first) => [first, Money.exact(amount(rows, "cost")), Money.exact(amount(rows, "fee")), multiple(rows)];
+    const line = (rows, first) => [first, Money.exact(amount(rows, "cost")), Money.exact(amount(rows, "fee")),
+      multiple(rows)];
     fill("table-plans", table("Plans", ["Subscription", "#At API prices", "#Fees", "#Multiple"],
       groups.map((rows) => line(rows, name(plan(rows[0])))), line(groups.flat(), "All")));
     fill("table-terms", table("If it became metered",
@@ -94,12 +97,15 @@
       },
       height: 340,
     } : null);
-    key("curves", of.length ? [...of.map(([text], at) => [text, Elements.series(at)]), ["all the same", Elements.rest()]] : []);
+    key("curves", of.length ? [...of.map(([text], at) => [text, Elements.series(at)]),
+      ["all the same", Elements.rest()]] : []);
     const percent = (value) => (value === null ? Money.plain(null) : `${value} %`);
     fill("table-curves", table("Concentration",
-      ["Subscription", "Period", "#Persons", "#Seats", "#Unused seats", "#Gini", "#Largest hundredth has", "#Largest tenth has"],
+      ["Subscription", "Period", "#Persons", "#Seats", "#Unused seats", "#Gini", "#Largest hundredth has",
+        "#Largest tenth has"],
       rows.map((row) => [name(plan(row)), Book.periods[row.period].label, Money.whole(row.persons), row.seats ?? "–",
-        row.unused_seats ?? "–", row.gini ?? Money.plain(null), percent(row.top_1_percent), percent(row.top_10_percent)])));
+        row.unused_seats ?? "–", row.gini ?? Money.plain(null), percent(row.top_1_percent),
+        percent(row.top_10_percent)])));
   }
 
   function persons(state) {
@@ -107,13 +113,15 @@
     const money = (each) => Money.plain(each, state.currency);
     fill("table-persons", table("Who uses most",
       ["Person", "Subscription", "Period", "#Calls", "#At API prices", "#Fee", "#Multiple", "Cheapest plan"],
-      rows.map((row) => [name(row.person), name(plan(row)), Book.periods[row.period].label, Money.whole(row.calls), money(row.cost),
+      rows.map((row) => [name(row.person), name(plan(row)), Book.periods[row.period].label, Money.whole(row.calls),
+        money(row.cost),
         money(row.fee), multiple([row]), name(row.cheapest_plan)])));
   }
 
   Filters.start((state) => {
     const rows = Book.chosen("plans", state, state.period);
-    const groups = Book.ranked([...Book.grouped(rows, (row) => row.subscription).values()], (some) => amount(some, "cost"));
+    const groups = Book.ranked([...Book.grouped(rows, (row) => row.subscription).values()], (some) => amount(some,
+      "cost"));
     summary(state, rows);
     plans(state, groups);
     curves(state, rows, groups);
