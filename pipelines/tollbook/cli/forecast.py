@@ -36,7 +36,7 @@ def forecast(
     """Show what usage will cost in this month and the three after it, by team: tasks, tokens per task, known prices.
 
     The interval holds the cost four times of five. The error is that of the method on the last weeks, of which it was
-    told nothing, beside those of the naive ones.
+    told nothing, by week, beside those of the naive ones.
     """
     from tollbook.insight.forecasts import read_forecast
 

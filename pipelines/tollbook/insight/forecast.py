@@ -73,7 +73,8 @@ FORECAST_SCHEMA: Final = pa.schema(
 )
 
 Items = Mapping[tuple[int, str, str], Sequence[Item]]
-_Errors = Mapping[str, Fraction | None]
+_Errors = Mapping[str, tuple[Fraction, Fraction]]
+"""Method to how far it was off: by week, and by day. Without a scale there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def _ahead(
     errors = _backtest(teams, as_of, used, prices)
     alike: defaultdict[tuple[int, str], list[History]] = defaultdict(list)
     for each in teams:
-        alike[each.weeks, _chosen(errors[each.team, each.billing_currency])].append(each)
+        alike[each.weeks, _chosen(each, errors[each.team, each.billing_currency])].append(each)
     ahead = {}
     for (_, method), group in alike.items():
         tokens = np.stack([each.tokens for each in group])
@@ -157,9 +158,11 @@ def _ahead(
 
 def _backtest(
     teams: Sequence[History], as_of: date, used: Items, prices: KnownPrices
-) -> dict[tuple[str, str], _Errors]:
-    """Return the error of every method on the weeks that are held out; nothing where there are none."""
-    errors: dict[tuple[str, str], _Errors] = {(each.team, each.billing_currency): {} for each in teams}
+) -> Mapping[tuple[str, str], _Errors]:
+    """Return the errors of every method on the weeks that are held out; nothing where there are none."""
+    errors: dict[tuple[str, str], dict[str, tuple[Fraction, Fraction]]] = {
+        (each.team, each.billing_currency): {} for each in teams
+    }
     alike: defaultdict[int, list[History]] = defaultdict(list)
     for each in teams:
         if each.held_weeks:
@@ -173,19 +176,21 @@ def _backtest(
             after = _window(beyond, as_of + timedelta(days=1))
             price = token_price(used.get((held, *key), ()), prices, _window(first, beyond), after)
             costs = each.costs[-held * WEEK_DAYS :]
-            errors[key] = {
-                method: None if price is None else cost_error([int(count) for count in days[place]], price, costs)
-                for method, days in said.items()
-            }
+            for method, days in said.items():
+                told = [int(count) for count in days[place]]
+                off = [
+                    None if price is None else cost_error(told, price, costs, of_days=span) for span in (WEEK_DAYS, 1)
+                ]
+                if off[0] is not None and off[1] is not None:
+                    errors[key][method] = (off[0], off[1])
     return errors
 
 
-def _chosen(errors: _Errors) -> str:
-    """Return the method of the least error, the simplest of equal ones."""
-    if not errors:
+def _chosen(history: History, errors: _Errors) -> str:
+    """Return the method of the least error by week, of equal ones by day, of equal ones the simplest."""
+    if not history.held_weeks:
         return SHORT_HISTORY_METHOD
-    known = {method: error for method, error in errors.items() if error is not None}
-    return min(known, key=lambda method: known[method]) if known else next(iter(METHODS))
+    return min(errors, key=lambda method: errors[method]) if errors else next(iter(METHODS))
 
 
 def _rows(
@@ -214,7 +219,7 @@ def _rows(
         "base_unpriced_tokens": int(history.unpriced_tokens[recent].sum()),
         "base_cost": _decimal(Fraction(sum(history.costs[recent]))) if any(history.costs[recent]) else None,
         "catalogue_version": None if prices is None else prices.version,
-        **{f"{name}_error": _ratio(errors.get(name)) for name in BASELINES},
+        **{f"{name}_error": _week_error(errors, name) for name in BASELINES},
     }
     flat = None if ahead is None else token_price(items, prices, before, _window(as_of, today))
     for place, month in enumerate(months):
@@ -247,7 +252,7 @@ def _drivers(ahead: _Ahead, month: _Month, price: Fraction, actual: int) -> dict
         "forecast_lower_cost": _decimal(actual + lower * price),
         "forecast_upper_cost": _decimal(actual + upper * price),
         "forecast_method": ahead.method,
-        "backtest_error": _ratio(ahead.errors.get(ahead.method)),
+        "backtest_error": _week_error(ahead.errors, ahead.method),
     }
 
 
@@ -261,7 +266,11 @@ def _reason(history: History, errors: _Errors, *, has_price: bool) -> str | None
         return "no_known_price" if unknown else "no_recent_usage"
     if history.weeks < TESTED_WEEKS:
         return "short_history"
-    return None if any(error is not None for error in errors.values()) else "nothing_to_test_by"
+    return None if errors else "nothing_to_test_by"
+
+
+def _week_error(errors: _Errors, method: str) -> Decimal | None:
+    return _ratio(errors[method][0]) if method in errors else None
 
 
 def _window(first: date, beyond: date) -> Window:
@@ -272,5 +281,5 @@ def _decimal(pico: Fraction) -> Decimal:
     return Decimal(round(pico)).scaleb(-12)
 
 
-def _ratio(value: Fraction | None) -> Decimal | None:
-    return None if value is None else _decimal(value * 10**12)
+def _ratio(value: Fraction) -> Decimal:
+    return _decimal(value * 10**12)

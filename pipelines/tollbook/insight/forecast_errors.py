@@ -48,13 +48,14 @@ def held_out_forecasts(series: Counts, held_weeks: int) -> Mapping[str, Counts]:
     return {name: np.rint(method(before, held_days).days) for name, method in METHODS.items()}
 
 
-def cost_error(tokens: Sequence[int], price: Fraction, costs: Sequence[int]) -> Fraction | None:
-    """Return how far daily costs were off, for one unit of what they came to, exact.
+def cost_error(tokens: Sequence[int], price: Fraction, costs: Sequence[int], *, of_days: int) -> Fraction | None:
+    """Return how far the costs of spans of days were off, for one unit of what they came to, exact.
 
     Args:
         tokens: Forecast of each day that was held out, shape (n_days,).
         price: Of a token on those days, by what was known before them. Unit: pico-units of the currency.
         costs: What each day cost, shape (n_days,). Unit: pico-units of the currency.
+        of_days: Days whose costs are summed before they are compared, a divisor of n_days.
 
     Returns:
         Sum of absolute errors over the sum of costs; None where the days cost nothing, so there is no scale.
@@ -62,9 +63,8 @@ def cost_error(tokens: Sequence[int], price: Fraction, costs: Sequence[int]) -> 
     total = sum(costs)
     if total <= 0:
         return None
-    off = sum(
-        abs(count * price.numerator - cost * price.denominator) for count, cost in zip(tokens, costs, strict=True)
-    )
+    days = [count * price.numerator - cost * price.denominator for count, cost in zip(tokens, costs, strict=True)]
+    off = sum(abs(sum(days[first : first + of_days])) for first in range(0, len(days), of_days))
     return Fraction(off, total * price.denominator)
 
 

@@ -92,10 +92,10 @@ def test_a_known_cut_in_the_weeks_held_out_is_no_error() -> None:
 
 
 def test_a_weekly_pattern_is_recovered() -> None:
-    """Monday to Friday 7 million tokens each, none on the weekend: repeating the week is right, a mean is not.
+    """Monday to Friday 7 million tokens each, none on the weekend: repeating the week is right on every day.
 
-    The mean day is 5 million: off by 2 on five days and 5 on two, 20 of 35 million a week. The last day is a Sunday
-    without any: off by all. Monday 31 August has 14 USD; September 2026 has 22 days from Monday to Friday.
+    The mean day is right by the week alone, so days decide. The last day is a Sunday without any: off by all. Monday
+    31 August has 14 USD; September 2026 has 22 days from Monday to Friday.
     """
     told = days(([7_000_000] * 5 + [0] * 2) * 12)
     rows = by_month(forecast_rows(told, items_of(told, (0, 4))))
@@ -104,8 +104,23 @@ def test_a_weekly_pattern_is_recovered() -> None:
     assert rows[AUGUST]["forecast_cost"] - rows[AUGUST]["actual_cost"] == Decimal(14)
     assert rows[SEPTEMBER]["forecast_cost"] == Decimal(22 * 14)
     assert rows[SEPTEMBER]["backtest_error"] == rows[SEPTEMBER]["seasonal_week_error"] == 0
-    assert rows[SEPTEMBER]["mean_error"] == Decimal("0.571428571429")
+    assert rows[SEPTEMBER]["mean_error"] == 0
     assert rows[SEPTEMBER]["last_value_error"] == 1
+
+
+def test_the_method_is_chosen_by_weeks_and_not_by_empty_days() -> None:
+    """28 million tokens a week, all on its Monday, then Wednesday, Friday, Tuesday, and so on.
+
+    By the day nothing at all is off by 28 of 28, the last week repeated by 56 in three weeks of four; by the week the
+    one is off by all, the other by none. The last one was on a Tuesday, of which September has five.
+    """
+    week = [[28_000_000 if day == of else 0 for day in range(7)] for of in (0, 2, 4, 1)]
+    told = days([tokens for each in week * 3 for tokens in each])
+    september = by_month(forecast_rows(told, items_of(told, (0, 4))))[SEPTEMBER]
+
+    assert (september["forecast_method"], september["backtest_error"]) == ("seasonal_week", 0)
+    assert (september["mean_error"], september["last_value_error"]) == (0, 1)
+    assert september["forecast_cost"] == Decimal(5 * 56)
 
 
 def test_short_histories_are_forecast_naively_and_say_so() -> None:

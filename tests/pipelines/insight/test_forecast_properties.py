@@ -178,6 +178,7 @@ def test_a_third_is_held_out_from_four_weeks_on(weeks: int, held: int) -> None:
 
 
 def test_errors_of_cost_are_exact_and_have_a_scale() -> None:
-    """2 and 4 tokens at 1/3 are 2/3 and 4/3; 1 and 1 came: off by 1/3 twice, of 2."""
-    assert cost_error([2, 4], Fraction(1, 3), [1, 1]) == Fraction(1, 3)
-    assert cost_error([2], Fraction(1), [0]) is None
+    """2 and 4 tokens at 1/3 are 2/3 and 4/3; 1 and 1 came: off by 1/3 twice, of 2. Together they are right."""
+    assert cost_error([2, 4], Fraction(1, 3), [1, 1], of_days=1) == Fraction(1, 3)
+    assert cost_error([2, 4], Fraction(1, 3), [1, 1], of_days=2) == 0
+    assert cost_error([2], Fraction(1), [0], of_days=1) is None
