@@ -36,6 +36,7 @@ DEEPEST = (1, 1, 2)
 
 _RETRY_MILLIONTHS = 15_000
 _MOST_ATTEMPTS = 3
+_UNSOLVED_PERCENT = 14
 _SMALLEST_CACHED_TOKENS = 1_024
 _CACHE_BLOCK_TOKENS = 128
 _LIVES_US = {CACHE_5M: 300 * MICROSECONDS_PER_SECOND, CACHE_1H: 3_600 * MICROSECONDS_PER_SECOND}
@@ -129,6 +130,8 @@ class TaskRunner:
             for told in self._attempts(workflow, agent, common, root, prompt, now_us):
                 if told.occurred_us >= self._end_us:
                     return
+                if not agent.depth and workflow.has_task:
+                    _tell_outcome(told, is_last=number == agent.calls - 1)
                 yield told
                 now_us = told.occurred_us
             if told is None or told.dimensions["status"] != "ok":
@@ -286,6 +289,20 @@ def _whom(workflow: Workflow, number: int) -> dict[str, str]:
     if workflow.has_customers:
         whom["customer_id"] = next(name for name, below in CUSTOMERS if number * 100 < below * _PEOPLE)
     return whom
+
+
+def _tell_outcome(call: Call, *, is_last: bool) -> None:
+    """Let a call of a task's main agent tell what came of the task, if it decides that.
+
+    A task that cannot go on has failed, and so has one in some that came to their end: by the task's id, so that chance
+    decides nothing else than before.
+    """
+    if call.dimensions["status"] != "ok":
+        if call.dimensions["attempt"] == _MOST_ATTEMPTS:
+            call.dimensions["outcome"] = "failure"
+    elif is_last:
+        failed = int(call.dimensions["task_id"][-6:], 16) % 100 < _UNSOLVED_PERCENT
+        call.dimensions["outcome"] = "failure" if failed else "success"
 
 
 def _fail(call: Call, error_type: str) -> None:
