@@ -38,6 +38,7 @@ def forget(
     itself; tokens, costs, owner, workflow, task and event ids stay. Dead letters of the person lose their bytes.
     Commits from before can no longer be read where they had the person. At the end every file below the home is
     searched: exits 1 when the identifier is left anywhere, and lists where. Run again, it ends what a kill left undone.
+    Tables that count by person know a pseudonym alone; the next warehouse build takes it out of them.
     Kafka's topics are not touched: a record that they still hold is read again only into a new lake.
     """
     from tollbook.lake.erasure import erase
@@ -63,6 +64,8 @@ def forget(
         if traces:
             typer.echo()
             print_table(("path", "column", "rows"), ((each.path, each.column, each.rows) for each in traces))
+    if done.lake_commit:
+        progress("run `tollbook warehouse build`: until then insight.fct_subsidies has a row under a pseudonym")
     if not dry_run:
         progress(f"every file below {settings.home} was searched but for {OUTSIDE}/, which is Kafka's")
         if traces:

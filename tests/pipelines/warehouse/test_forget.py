@@ -230,6 +230,7 @@ def test_command_lists_what_is_not_its_to_change(lake: LakeBuilder, event: Any) 
     ran = CliRunner().invoke(build_app(), [*arguments, "--reason", "request 17"])
 
     assert ran.exit_code == 1
+    assert "run `tollbook warehouse build`" in ran.stderr
     facts = json.loads(ran.stdout)
     assert facts["usage_rows"] == 1
     assert [(each["column"], each["rows"]) for each in facts["left"] if each["column"]] == [("agent", 1)] * 2
