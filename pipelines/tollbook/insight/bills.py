@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tollbook.insight.bucket_prices import KEY, bucket_prices
 from tollbook.insight.log_mean import Floats
 from tollbook.rating.unit_prices import TOKEN_BUCKETS
 
@@ -159,9 +160,8 @@ def read_bills(usage: pa.Table, drivers: pa.Table, unit_prices: pa.Table) -> Bil
 
 def _bucket_shares(usage: pa.Table, tokens: Integers, unit_prices: pa.Table) -> Floats:
     """Return how the cost of each row splits over its priced tokens, shape (n_usage, 4); zero where it has none."""
-    keys = ("billing_period_start", "provider", "model", "service_tier")
-    relative = _relative_prices(unit_prices, keys)
-    groups, group_at = _numbered(usage, keys)
+    relative = _relative_prices(unit_prices)
+    groups, group_at = _numbered(usage, KEY)
     alike = (1.0,) * len(TOKEN_BUCKETS)
     prices = np.array([relative.get(tuple(row.values()), alike) for row in groups.to_pylist()], np.float64).reshape(
         -1, len(TOKEN_BUCKETS)
@@ -175,31 +175,13 @@ def _bucket_shares(usage: pa.Table, tokens: Integers, unit_prices: pa.Table) -> 
     return shares
 
 
-def _relative_prices(unit_prices: pa.Table, keys: Sequence[str]) -> dict[tuple[Any, ...], tuple[float, ...]]:
-    """Return the price of each kind of token over the highest of its model, which is dimensionless; NaN where unknown.
-
-    The price of a kind is the average of its units, weighted by what everybody used of them.
-    """
-    held: dict[tuple[Any, ...], dict[str, list[tuple[int, Fraction | None]]]] = {}
-    for row in unit_prices.to_pylist():
-        price = row["unit_price_pico_usd"]
-        units = held.setdefault(tuple(row[key] for key in keys), {}).setdefault(row["token_bucket"], [])
-        units.append((row["consumed_quantity"], None if price is None else Fraction(price)))
+def _relative_prices(unit_prices: pa.Table) -> dict[tuple[Any, ...], tuple[float, ...]]:
+    """Return the price of each kind of token over the highest of its model, dimensionless; NaN where unknown."""
     relative = {}
-    for key, buckets in held.items():
-        averages = [_average(buckets.get(name, [])) for name in TOKEN_BUCKETS]
-        highest = max((each for each in averages if each), default=Fraction(1))
-        relative[key] = tuple(float("nan") if each is None else float(each / highest) for each in averages)
+    for key, prices in bucket_prices(unit_prices).items():
+        highest = max((each for each in prices if each), default=Fraction(1))
+        relative[key] = tuple(float("nan") if each is None else float(each / highest) for each in prices)
     return relative
-
-
-def _average(units: Sequence[tuple[int, Fraction | None]]) -> Fraction | None:
-    whole, cost = 0, Fraction(0)
-    for quantity, price in units:
-        if price is None:
-            return None
-        whole, cost = whole + quantity, cost + quantity * price
-    return cost / whole if whole else None
 
 
 def _numbered(table: pa.Table, names: Sequence[str]) -> tuple[pa.Table, Integers]:
