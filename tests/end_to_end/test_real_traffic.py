@@ -236,7 +236,7 @@ def test_agents_cost_more_for_each_task_that_they_solve(settings: Settings, new_
 def _economics(runs: Sequence[dict[str, str]]) -> tuple[Any, ...]:
     costs = [round(Decimal(run["cost_usd"]), 12) for run in runs if run["cost_usd"]]
     solved = [round(Decimal(run["cost_usd"]), 12) for run in runs if run["cost_usd"] and run["resolved"] == "true"]
-    spent = sum(costs) if costs else None
+    spent = sum(costs, Decimal()) if costs else None
     return (
         len(runs),
         len(costs),
