@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -57,13 +58,17 @@ class Notice(str):
 
 
 class JsonLog:
-    """Writes what is told as one JSON object a line; several threads may tell at once.
+    """Writes what is told as one JSON object a line; several threads may tell at once, and signal handlers too.
+
+    Who tells while a line is being written leaves its own to whoever writes: a handler interrupts its own thread, so it
+    must not wait for it.
 
     Every line has `time` (UTC), `level`, `event` and `message`; a notice's facts come beside them.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._stream, self._clock = stream, clock
+        self._waiting: deque[str] = deque()
         self._lock = threading.Lock()
 
     def __call__(self, message: str) -> None:
@@ -77,9 +82,15 @@ class JsonLog:
             **notice.facts,
         }
         encoded = json.dumps(line, default=str, ensure_ascii=False)
-        with self._lock:
-            self._stream.write(f"{encoded}\n")
-            self._stream.flush()
+        self._waiting.append(f"{encoded}\n")
+        # Looked at again after the release: what came before it found the lock taken.
+        while self._waiting and self._lock.acquire(blocking=False):
+            try:
+                while self._waiting:
+                    self._stream.write(self._waiting.popleft())
+                self._stream.flush()
+            finally:
+                self._lock.release()
 
 
 def error_notice(error: TollbookError) -> Notice:

@@ -6,8 +6,10 @@ import io
 import json
 import logging
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pyarrow as pa
@@ -49,6 +51,33 @@ def test_a_line_has_the_time_the_event_and_the_facts() -> None:
         '{"time": "2026-06-01T12:00:00.000Z", "level": "info", "event": "note", '
         '"message": "a sentence with a \\n break and Zürich"}\n'
     )
+
+
+def test_a_signal_that_comes_while_a_line_is_written_tells_after_it() -> None:
+    """A handler interrupts the thread that writes, and would wait for it for ever."""
+
+    class Interrupted(io.StringIO):
+        def write(self, text: str) -> int:
+            if '"event": "commit"' in text:
+                log(Notice("stopping after the commit under way", event="stopping"))
+            return super().write(text)
+
+    stream = Interrupted()
+    log = JsonLog(stream)
+    writer = Thread(target=log, args=(Notice("commit 7: 10 read", event="commit", commit=7),), daemon=True)
+    writer.start()
+    writer.join(timeout=30)
+    assert not writer.is_alive()
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["commit", "stopping"]
+
+
+def test_lines_of_several_threads_are_whole_and_none_is_lost() -> None:
+    """Who finds another at work leaves the line to it."""
+    stream = io.StringIO()
+    log = JsonLog(stream)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: log(Notice("told", event="note", number=number)), range(2_000)))
+    assert sorted(json.loads(line)["number"] for line in stream.getvalue().splitlines()) == list(range(2_000))
 
 
 def test_people_get_sentences_by_default(capsys: pytest.CaptureFixture[str]) -> None:
