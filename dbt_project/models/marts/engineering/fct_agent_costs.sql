@@ -20,12 +20,13 @@ call_trees as (
 
 ),
 
--- A call that no tree reaches is its agent's alone.
+-- A call that no tree reaches is its agent's alone. Calls of several agents may share a place in a tree, by their id:
+-- each is its own agent's all the same.
 calls_under_agents as (
 
     select
         calls.*,
-        unnest(coalesce(call_trees.agents_above, [calls.agent])) as agent_above
+        unnest(list_distinct(list_append(coalesce(call_trees.agents_above, []), calls.agent))) as agent_above
 
     from calls
 
