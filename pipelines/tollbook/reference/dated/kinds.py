@@ -20,6 +20,7 @@ from tollbook.reference.dated.checks.plans import (
     check_platforms,
     check_subscriptions,
 )
+from tollbook.reference.dated.checks.scenarios import check_scenarios
 from tollbook.reference.dated.entries import Body, EntryFile, Key, read_entry_file
 
 HIERARCHY, BUDGETS, SUBSCRIPTIONS, PLATFORMS, FLEETS = (
@@ -32,6 +33,7 @@ ALLOCATION_RULES, INVOICES, ENTITIES, ACCOUNTS, REVENUE = (
 
 ESTIMATES: Final = "price_estimates"
 OFFERS: Final = "plan_offers"
+SCENARIOS: Final = "forecast_scenarios"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,13 @@ KINDS: Final = {
             check_estimates,
         ),
         EntryKind(OFFERS, "plan offers", ("plan", "plans"), _named("plan", "plan_id"), check_offers),
+        EntryKind(
+            SCENARIOS,
+            "forecast scenarios",
+            ("scenario", "scenarios"),
+            _named("scenario", "scenario"),
+            check_scenarios,
+        ),
         EntryKind(
             REVENUE,
             "product revenue",

@@ -247,6 +247,51 @@ ALONE = {
         ('fee: "30.00"', 'fee: "-30.00"'),
         "19: entries/1/fee: expected zero or more",
     ),
+    "a scenario of a name that is taken": (
+        "forecast_scenarios",
+        ("scenario: agents-grow", "scenario: expected"),
+        "5: entries/0/scenario: expected another name than expected and flat_prices, got 'expected'",
+    ),
+    "two forms of a scenario at one time": (
+        "forecast_scenarios",
+        ("scenario: small-models", "scenario: agents-grow"),
+        "expected one entry about scenario agents-grow at a time, but agents-grow-2026",
+    ),
+    "an assumption that ends before it begins": (
+        "forecast_scenarios",
+        ("{from: 2026-07-01, tokens", "{from: 2026-07-01, until: 2026-07-01, tokens"),
+        "8: entries/0/assumptions/1/until: expected a day after from, got '2026-07-01'",
+    ),
+    "a factor below zero": (
+        "forecast_scenarios",
+        ('factor: "1.5"', 'factor: "-1.5"'),
+        "8: entries/0/assumptions/1/tokens_per_task/factor: expected zero or more",
+    ),
+    "a factor beside a factor a month": (
+        "forecast_scenarios",
+        ('factor: "1.5"', 'factor: "1.5", factor_per_month: "1.1"'),
+        "8: entries/0/assumptions/1/tokens_per_task: expected ",
+    ),
+    "two things assumed at once": (
+        "forecast_scenarios",
+        ('tokens_per_task: {factor: "1.5"}', 'tokens_per_task: {factor: "1.5"}, price: {factor: "2"}'),
+        "8: entries/0/assumptions/1: expected ",
+    ),
+    "tasks of a model": (
+        "forecast_scenarios",
+        ("team: search, workflow: index", "provider: openai"),
+        "21: entries/1/assumptions/2/provider: expected none beside tasks, which are of no model",
+    ),
+    "more than all of it is moved": (
+        "forecast_scenarios",
+        ('share: "0.5"', 'share: "1.5"'),
+        "19: entries/1/assumptions/0/moved/share: expected a share above 0 and at most 1, got '1.5'",
+    ),
+    "new usage of nobody": (
+        "forecast_scenarios",
+        ("        team: tax\n", ""),
+        "24: entries/1/assumptions/3/new: expected the key 'team' beside it, got none",
+    ),
     "a month that is none": (
         "product_revenue",
         ("billing_period: 2026-06", "billing_period: 2026-13"),
