@@ -21,7 +21,7 @@ from tollbook.rating.sources.exchange import USD, ExchangeRates, read_exchange_r
 from tollbook.rating.sources.policy import read_cost_policy
 from tollbook.reference.billing_calendar import billing_calendar, read_billing_calendar
 from tollbook.reference.dated.entries import EntryFile
-from tollbook.reference.dated.kinds import FLEETS, INVOICES, KINDS, OFFERS, PLATFORMS, SUBSCRIPTIONS, EntryKind
+from tollbook.reference.dated.kinds import FLEETS, INVOICES, KINDS, OFFERS, PATHS, PLATFORMS, SUBSCRIPTIONS, EntryKind
 from tollbook.reference.dated.recorded import record_reference
 from tollbook.reference.dated.use import check_entries, load_entries
 from tollbook.reference.dimensions import read_dimensions
@@ -35,7 +35,7 @@ OWNERS, CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS, BILLING_CALENDAR, CLO
 _NAMED: Final = (CONTRACT, EXCHANGE_RATES, COST_POLICY, DIMENSIONS, BILLING_CALENDAR, CLOSING_POLICY)
 """Kinds that are known by a key of their own."""
 _OVERLAY: Final = "price_overlay"
-_CHARGED: Final = (SUBSCRIPTIONS, PLATFORMS, FLEETS, INVOICES, OFFERS)
+_CHARGED: Final = (SUBSCRIPTIONS, PLATFORMS, FLEETS, INVOICES, OFFERS, PATHS)
 """Kinds of dated entries whose amounts become costs in USD."""
 
 
@@ -171,7 +171,7 @@ def _unconverted(file: EntryFile, settings: Settings) -> Iterator[str]:
     if file.kind not in _CHARGED:
         return
     for entry in file.entries:
-        currency = entry.body["currency"]
+        currency = entry.body.get("offer", entry.body).get("currency", USD)
         day = date.fromisoformat(entry.body.get("issued_on") or entry.body["valid_from"])
         if currency != USD and exchange.at(currency, calendar.begins(day)) is None:
             yield f"{entry.entry_id}: there is no exchange rate of {currency} on {day}; its cost in USD is unknown then"

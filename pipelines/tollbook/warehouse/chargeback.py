@@ -31,6 +31,7 @@ from tollbook.reference.dated.kinds import (
     HIERARCHY,
     INVOICES,
     OFFERS,
+    PATHS,
     PLATFORMS,
     REVENUE,
     SUBSCRIPTIONS,
@@ -47,7 +48,7 @@ _HELD: Final[dict[tuple[str, int], Reconciliation]] = {}
 """What the charges of a build were reconciled by, until its mart is made of the same."""
 _CHARGING: Final = (
     *(HIERARCHY, PLATFORMS, SUBSCRIPTIONS, FLEETS, ALLOCATION_RULES, INVOICES, ESTIMATES),
-    *(ACCOUNTS, ENTITIES, OFFERS, REVENUE),
+    *(ACCOUNTS, ENTITIES, OFFERS, PATHS, REVENUE),
 )
 
 

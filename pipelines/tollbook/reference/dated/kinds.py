@@ -12,6 +12,7 @@ from tollbook.reference.dated.checks import Check
 from tollbook.reference.dated.checks.allocation import check_allocation
 from tollbook.reference.dated.checks.hierarchy import check_hierarchy
 from tollbook.reference.dated.checks.ledger import check_accounts, check_entities, check_invoices, check_revenue
+from tollbook.reference.dated.checks.paths import check_paths
 from tollbook.reference.dated.checks.plans import (
     check_budgets,
     check_estimates,
@@ -33,7 +34,15 @@ ALLOCATION_RULES, INVOICES, ENTITIES, ACCOUNTS, REVENUE = (
 
 ESTIMATES: Final = "price_estimates"
 OFFERS: Final = "plan_offers"
+PATHS: Final = "inference_paths"
 SCENARIOS: Final = "forecast_scenarios"
+_PATH_NAMES: Final = {
+    "offer": "offer_id",
+    "throughput": "figure_id",
+    "workload": "workload",
+    "residency": "data_class",
+    "assumptions": "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,12 @@ def _named(what: str, *fields: str) -> Callable[[Body], Key]:
 
 def _matched(body: Body) -> Key:
     return ("match", json.dumps(body["match"], sort_keys=True))
+
+
+def _of_path(body: Body) -> Key:
+    """Return what an entry of inference paths is about: one of five things, of which assumptions have no name."""
+    what, name = next((what, name) for what, name in _PATH_NAMES.items() if what in body)
+    return (what, str(body[what].get(name, "")))
 
 
 def _pooled(body: Body) -> Key:
@@ -117,6 +132,7 @@ KINDS: Final = {
             check_estimates,
         ),
         EntryKind(OFFERS, "plan offers", ("plan", "plans"), _named("plan", "plan_id"), check_offers),
+        EntryKind(PATHS, "inference paths", ("entry", "entries"), _of_path, check_paths),
         EntryKind(
             SCENARIOS,
             "forecast scenarios",

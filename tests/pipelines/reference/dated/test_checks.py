@@ -292,6 +292,56 @@ ALONE = {
         ("        team: tax\n", ""),
         "24: entries/1/assumptions/3/new: expected the key 'team' beside it, got none",
     ),
+    "an offer in no currency": (
+        "inference_paths",
+        ("      accelerators: 8\n      currency: USD\n", "      accelerators: 8\n"),
+        "5: entries/0/offer: expected the key 'currency' beside rented, got none",
+    ),
+    "an instance of no accelerators": (
+        "inference_paths",
+        ("      accelerators: 8\n", ""),
+        "5: entries/0/offer: expected the key 'accelerators' beside rented, got none",
+    ),
+    "a model API by the hour": (
+        "inference_paths",
+        ("path: hyperscaler", "path: model_api"),
+        "7: entries/0/offer/path: expected another path than model_api, which is priced by the token, got 'model_api'",
+    ),
+    "an hour below zero": (
+        "inference_paths",
+        ('hourly_rate: "55.04"', 'hourly_rate: "-55.04"'),
+        "14: entries/0/offer/rented/hourly_rate: expected zero or more, of at most 12 decimals, got '-55.04'",
+    ),
+    "an offer by the hour and by the token": (
+        "inference_paths",
+        ('rented: {hourly_rate: "55.04"}', 'rented: {hourly_rate: "55.04"}\n      fleet: rack-1'),
+        "5: entries/0/offer: expected ",
+    ),
+    "hardware that is worth more in the end": (
+        "inference_paths",
+        ('residual_value: "24000.00"', 'residual_value: "288000.01"'),
+        "49: entries/2/offer/owned/residual_value: expected no more than the purchase price, got '288000.01'",
+    ),
+    "no tokens in a second": (
+        "inference_paths",
+        ('output_tokens_per_second: "5200"', 'output_tokens_per_second: "0"'),
+        "94: entries/5/throughput/output_tokens_per_second: expected more than nothing, got '0'",
+    ),
+    "more use than there is": (
+        "inference_paths",
+        ('utilisation: "0.35"', 'utilisation: "1.01"'),
+        "108: entries/6/workload/utilisation: expected a share above 0 and at most 1, got '1.01'",
+    ),
+    "prices that fall to nothing": (
+        "inference_paths",
+        ('api_price_decline_per_year: "0.50"', 'api_price_decline_per_year: "1"'),
+        "expected a share of 0 or more and below 1, got '1'",
+    ),
+    "a workflow of two workloads": (
+        "inference_paths",
+        ("{workload: deep-research,", "{workload: deep-research, workflows: [answer-mail],"),
+        "expected each workflow in one workload at a time, but answers-placed has 'answer-mail' too",
+    ),
     "a month that is none": (
         "product_revenue",
         ("billing_period: 2026-06", "billing_period: 2026-13"),
@@ -339,6 +389,11 @@ BESIDE = {
         "gl_accounts",
         ("match: {charge_kind: subscription_seats}", "match: {cost_center: CC-1}"),
         "entries/1/match/cost_center: expected a cost centre of the hierarchy, found none, got 'CC-1'",
+    ),
+    "a part of a fleet that is not there": (
+        "inference_paths",
+        ("fleet: rack-1", "fleet: rack-9"),
+        "entries/3/offer/fleet: expected a fleet in use, found none, got 'rack-9'",
     ),
 }
 
