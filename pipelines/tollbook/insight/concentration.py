@@ -71,6 +71,25 @@ class Concentration:
         """Return how few of the members have at least a share of the whole together; 0 of nothing."""
         return bisect_left(self.sums, share * self.total) + 1 if self.total and share > 0 else 0
 
+    def lorenz_curve(self, steps: int) -> list[Fraction]:
+        """Return the Lorenz curve at 0, 1, ..., `steps` equal parts of the members, straight between two members.
+
+        Args:
+            steps: How many parts, one or more.
+
+        Returns:
+            What the members up to each part have of the whole, the smallest first, shape (steps + 1,): from 0 to 1.
+            Of nothing an empty list.
+        """
+        if not self.total:
+            return []
+        rising = [0, *accumulate(reversed(self.amounts))]
+        curve = []
+        for step in range(steps):
+            whole, part = divmod(step * self.members, steps)
+            curve.append(Fraction(rising[whole] * steps + part * (rising[whole + 1] - rising[whole]), steps))
+        return [*(each / self.total for each in curve), Fraction(1)]
+
 
 def lorenz_shares(amounts: Sequence[int]) -> list[Fraction]:
     """Return, for each place of amounts in ascending order, what members up to it have of the whole.

@@ -21,6 +21,7 @@ ALL_PRODUCTS: Final = "all"
 _QUANTITY: Final = pa.decimal128(38, 12)
 _MEASURES: Final = ("calls", "total_tokens", "list_cost")
 _HALF, _NINE_TENTHS = Fraction(1, 2), Fraction(9, 10)
+_CURVE_STEPS: Final = 100
 
 CUSTOMERS_SCHEMA: Final = pa.schema(
     [
@@ -43,6 +44,7 @@ CONCENTRATION_SCHEMA: Final = pa.schema(
         *((name, _QUANTITY) for name in ("quantity", "unknown_quantity")),
         *((name, _QUANTITY) for name in ("gini", "largest_share", "top_1_percent_share", "top_10_percent_share")),
         *((name, pa.int64()) for name in ("customers_with_half", "customers_with_90_percent")),
+        ("lorenz_shares", pa.list_(_QUANTITY)),
     ]
 )
 """How usage is spread, one row for each billing period, product and measure."""
@@ -87,6 +89,7 @@ def _rows(key: tuple[date, str], held: Mapping[str, Mapping[str, int]]) -> Itera
             "top_10_percent_share": _ratio(spread.share_of_top(10)),
             "customers_with_half": spread.members_with(_HALF) or None,
             "customers_with_90_percent": spread.members_with(_NINE_TENTHS) or None,
+            "lorenz_shares": [money(each) for each in spread.lorenz_curve(_CURVE_STEPS)] or None,
         }
 
 

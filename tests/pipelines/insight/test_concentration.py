@@ -33,6 +33,14 @@ def test_four_members_by_hand() -> None:
     assert lorenz_shares([1, 2, 3, 4]) == [Fraction(1, 10), Fraction(3, 10), Fraction(6, 10), 1]
 
 
+def test_the_curve_is_straight_between_two_members() -> None:
+    """Of 1, 2, 3, 4 the smaller two have 3/10; of 1 and 3, a quarter of the members has half of 1, an eighth of all."""
+    assert Concentration.of([3, 1, 4, 2]).lorenz_curve(2) == [0, Fraction(3, 10), 1]
+    assert Concentration.of([3, 1]).lorenz_curve(4) == [0, Fraction(1, 8), Fraction(1, 4), Fraction(5, 8), 1]
+    assert Concentration.of([7]).lorenz_curve(1) == [0, 1]
+    assert Concentration.of([0, 0]).lorenz_curve(4) == Concentration.of([]).lorenz_curve(4) == []
+
+
 def test_a_hundredth_and_a_tenth_are_one_member_at_least() -> None:
     """Of 15 members a hundredth is 0.15 and a tenth 1.5: the largest, and the two largest, 15 and 29 of 120."""
     spread = Concentration.of(range(1, 16))
@@ -74,6 +82,12 @@ def test_lorenz_curve_ends_at_one_and_bends_below_the_diagonal(amounts: list[int
     assert shares[-1] == 1
     assert shares == sorted(shares)
     assert all(share <= Fraction(place, len(shares)) for place, share in enumerate(shares, start=1))
+
+
+@given(AMOUNTS.filter(any))
+def test_a_curve_with_a_step_for_each_member_goes_through_all_of_them(amounts: list[int]) -> None:
+    """It is the same curve, seen at other places."""
+    assert Concentration.of(amounts).lorenz_curve(len(amounts)) == [0, *lorenz_shares(sorted(amounts))]
 
 
 @given(AMOUNTS.filter(any), st.fractions(Fraction(1, 100), 1))

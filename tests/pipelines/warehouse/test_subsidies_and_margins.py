@@ -187,6 +187,12 @@ def test_usage_is_spread_over_customers(published: LakeBuilder) -> None:
     ]
     measures = "select measure, quantity from insight.fct_customer_concentration where product = 'chat' order by all"
     assert published.query(measures) == [("calls", 3), ("list_cost", 120), ("total_tokens", 330)]
+    # Of 30, 40 and 50 the smaller half, one and a half customers, has 30 and half of 40.
+    curve = (
+        "select len(lorenz_shares), lorenz_shares[1], lorenz_shares[51], lorenz_shares[101] "
+        "from insight.fct_customer_concentration where product = 'chat' and measure = 'list_cost'"
+    )
+    assert published.query(curve) == [(101, 0, Decimal("0.416666666667"), 1)]
 
 
 def test_identifiers_of_persons_are_in_no_table(published: LakeBuilder) -> None:

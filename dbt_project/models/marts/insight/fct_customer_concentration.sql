@@ -25,7 +25,8 @@ select
     top_1_percent_share,
     top_10_percent_share,
     customers_with_half,
-    customers_with_90_percent
+    customers_with_90_percent,
+    lorenz_shares
 
 from computed
 
