@@ -50,7 +50,7 @@ def forecast(
 
 def _show(rows: Sequence[MonthAhead]) -> None:
     """Print months of each team, of all teams, and how far off the methods were."""
-    from tollbook.insight.forecast import EXPECTED, FLAT_PRICES
+    from tollbook.insight.forecast_rows import EXPECTED, FLAT_PRICES
     from tollbook.insight.forecasts import beside_flat_prices, in_all
 
     pairs = beside_flat_prices(rows)

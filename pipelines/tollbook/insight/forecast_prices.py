@@ -60,6 +60,33 @@ class KnownPrices:
         cost_before = sum(count * earlier for count, earlier, _ in used)
         return sum(count * later for count, _, later in used) / cost_before if cost_before else 1
 
+    def ratio(self, item: Mapping[str, Any], provider: str, model: str, window: Window) -> Fraction | None:
+        """Return how many times their price the tokens of an item cost at another model, in one window.
+
+        Args:
+            item: As for `change`.
+            provider: Provider of the other model.
+            model: The other model, at the tier and account of the item.
+            window: When.
+
+        Returns:
+            None where the item has no tokens, or either model has no known price of a kind of token that it has, or the
+            item's own tokens are free.
+        """
+        models = ((item["provider"], item["model"]), (provider, model))
+        groups = [
+            self._catalogue.group(who, what, item["service_tier"], None, item["billing_account_id"])
+            for who, what in models
+        ]
+        if min(groups) <= 0:
+            return None
+        own, other = (self._rates(group, window, window) for group in groups)
+        used = {bucket: item[bucket] for bucket in TOKEN_BUCKETS if item[bucket]}
+        if any(bucket not in own or bucket not in other for bucket in used):
+            return None
+        cost = sum((count * own[bucket][0] for bucket, count in used.items()), Fraction(0))
+        return sum((count * other[bucket][0] for bucket, count in used.items()), Fraction(0)) / cost if cost else None
+
     def _rates(self, group: int, before: Window, after: Window) -> dict[str, tuple[Fraction, Fraction]]:
         """Return the price of each kind of token in both windows, of those that have one in both."""
         key = (group, before, after)

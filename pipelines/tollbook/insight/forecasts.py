@@ -11,7 +11,7 @@ from typing import Any
 
 from tollbook.closing.closes import period_name
 from tollbook.errors import MisuseError
-from tollbook.insight.forecast import EXPECTED, FLAT_PRICES
+from tollbook.insight.forecast_rows import EXPECTED, FLAT_PRICES
 from tollbook.settings import Settings
 from tollbook.trace.literals import bound
 from tollbook.warehouse.query import ask

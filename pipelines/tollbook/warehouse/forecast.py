@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from tollbook.insight.forecast import FORECAST_SCHEMA, forecast
+from tollbook.insight.forecast import forecast
+from tollbook.insight.forecast_assumed import ITEM_KEY, WORKFLOW_ITEMS_SCHEMA
 from tollbook.insight.forecast_history import (
     DAYS_SCHEMA,
     ITEMS_SCHEMA,
@@ -18,9 +19,15 @@ from tollbook.insight.forecast_history import (
     windows_needed,
 )
 from tollbook.insight.forecast_methods import RECENT_WEEKS
+from tollbook.insight.forecast_rows import FORECAST_SCHEMA
+from tollbook.insight.forecast_scenarios import scenarios_of
 from tollbook.rating.book import PriceBook
 from tollbook.rating.unit_prices import TOKEN_BUCKETS
+from tollbook.reference.dated.kinds import SCENARIOS
+from tollbook.reference.dated.use import read_reference
+from tollbook.warehouse.plan import planned_scope
 from tollbook.warehouse.python_models import python_model
+from tollbook.warehouse.state import WarehouseFolder
 
 _KEY: Final = "usage_date, team, billing_currency"
 _COST: Final = "decimal(38, 12)"
@@ -28,7 +35,10 @@ _PRICED_TOKENS: Final = "cast(sum(coalesce(total_tokens, 0) - coalesce(unpriced_
 _UNPRICED_TOKENS: Final = "cast(sum(coalesce(unpriced_tokens, 0)) as bigint) as unpriced_tokens"
 _EFFECTIVE_COST: Final = f"cast(sum(effective_cost) as {_COST}) as effective_cost"
 _ONLY_TASKS: Final = f"0::bigint as priced_tokens, 0::bigint as unpriced_tokens, null::{_COST} as effective_cost"
-_ITEM: Final = "team, billing_currency, provider, model, service_tier, billing_account_id"
+_NO_USAGE: Final = f"0::bigint as priced_tokens, null::{_COST} as effective_cost"
+_ITEM: Final = ", ".join(("team", "billing_currency", *ITEM_KEY))
+_BEGUN: Final = "cast(timezone('UTC', started_at) as date) as usage_date"
+_WORKFLOW: Final = "team, billing_currency, workflow"
 
 
 def forecast_of(usage: Any, tasks: Any, owned: Any, session: Any) -> pa.Table:
@@ -50,13 +60,17 @@ def forecast_of(usage: Any, tasks: Any, owned: Any, session: Any) -> pa.Table:
         as_of = last_complete_day(newest)
         days = _days(usage, tasks, owned, first_day_read(as_of), as_of)
         teams = histories(days, as_of)
-        items = _items(usage, as_of, windows_needed(teams))
-        return forecast(teams, as_of, items, lambda: PriceBook.load(settings))
+        windows = windows_needed(teams)
+        items = _items(usage, as_of, windows)
+        known = read_reference(settings.reference).known(SCENARIOS, planned_scope(WarehouseFolder.of(settings)).now)
+        scenarios = scenarios_of(known, as_of + timedelta(days=1))
+        parts = _by_workflow(usage, tasks, owned, as_of) if scenarios and windows else None
+        return forecast(teams, as_of, items, lambda: PriceBook.load(settings), scenarios=scenarios, by_workflow=parts)
 
 
 def _days(usage: Any, tasks: Any, owned: Any, first: date, last: date) -> pa.Table:
     """Return `DAYS_SCHEMA`, tasks on the UTC day of their first call."""
-    begun = tasks.project("cast(timezone('UTC', started_at) as date) as usage_date, team, billing_currency")
+    begun = tasks.project(f"{_BEGUN}, team, billing_currency")
     counted = [
         (usage, f"0::bigint as tasks, {_PRICED_TOKENS}, {_UNPRICED_TOKENS}, {_EFFECTIVE_COST}"),
         (begun, f"count(*) as tasks, {_ONLY_TASKS}"),
@@ -87,4 +101,24 @@ def _items(usage: Any, as_of: date, windows: Iterable[int]) -> pa.Table:
             f"{held_weeks}::bigint as held_weeks, {_ITEM}, {measures}", _ITEM
         )
         tables.append(summed.project(", ".join(ITEMS_SCHEMA.names)).to_arrow_table().cast(ITEMS_SCHEMA))
+    return pa.concat_tables(tables)
+
+
+def _by_workflow(usage: Any, tasks: Any, owned: Any, as_of: date) -> pa.Table:
+    """Return `WORKFLOW_ITEMS_SCHEMA` of the four weeks up to the last complete day."""
+    between = (
+        f"usage_date between date '{as_of - timedelta(weeks=RECENT_WEEKS) + timedelta(days=1)}' and date '{as_of}'"
+    )
+    by_model = ", ".join((_WORKFLOW, *ITEM_KEY))
+    no_model = ", ".join(f"null::varchar as {name}" for name in ITEM_KEY)
+    counted = [
+        (usage, f"{by_model}, {_PRICED_TOKENS}, {_EFFECTIVE_COST}, 0::bigint as tasks", by_model),
+        (tasks.project(f"{_BEGUN}, {_WORKFLOW}"), "count(*) as tasks", _WORKFLOW),
+        (owned.filter("task_id is null"), "cast(sum(calls) as bigint) as tasks", _WORKFLOW),
+    ]
+    tables = []
+    for relation, measures, key in counted:
+        told = measures if relation is usage else f"{_WORKFLOW}, {no_model}, {_NO_USAGE}, {measures}"
+        summed = relation.filter(between).aggregate(told, key).project(", ".join(WORKFLOW_ITEMS_SCHEMA.names))
+        tables.append(summed.to_arrow_table().cast(WORKFLOW_ITEMS_SCHEMA))
     return pa.concat_tables(tables)

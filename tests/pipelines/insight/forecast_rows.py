@@ -6,15 +6,21 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
+import yaml
 
 from tollbook.insight.forecast import forecast
+from tollbook.insight.forecast_assumed import WORKFLOW_ITEMS_SCHEMA
 from tollbook.insight.forecast_history import DAYS_SCHEMA, ITEMS_SCHEMA, histories
+from tollbook.insight.forecast_scenarios import Scenario, scenarios_of
 from tollbook.rating.book import PriceBook
 from tollbook.rating.catalogue import Catalogue
 from tollbook.rating.prices import Price
+from tollbook.reference.dated.kinds import KINDS, SCENARIOS
 
 AS_OF = date(2026, 8, 30)
 """A Sunday, one day before the month ends."""
@@ -93,9 +99,54 @@ def book(*changes: tuple[date, int], model: str = "m", others: Mapping[str, int]
 
 
 def forecast_rows(
-    told: Sequence[Row], items: Sequence[Row], prices: PriceBook | None = None, *, as_of: date = AS_OF
+    told: Sequence[Row],
+    items: Sequence[Row],
+    prices: PriceBook | None = None,
+    *,
+    as_of: date = AS_OF,
+    scenarios: Sequence[Scenario] = (),
+    by_workflow: Sequence[Row] = (),
 ) -> list[Row]:
-    """Return the forecast of days and items."""
+    """Return the forecast of days and items, and of parts of items by workflow where there are scenarios."""
     tables = (pa.Table.from_pylist(list(told), DAYS_SCHEMA), pa.Table.from_pylist(list(items), ITEMS_SCHEMA))
-    rows: list[Row] = forecast(histories(tables[0], as_of), as_of, tables[1], lambda: prices or book()).to_pylist()
+    parts = pa.Table.from_pylist(list(by_workflow), WORKFLOW_ITEMS_SCHEMA)
+    teams = histories(tables[0], as_of)
+    made = forecast(teams, as_of, tables[1], lambda: prices or book(), scenarios=scenarios, by_workflow=parts)
+    rows: list[Row] = made.to_pylist()
     return rows
+
+
+def part(
+    workflow: str, tokens: int, cost: str | None, *, team: str = "search", model: str | None = "m", tasks: int = 0
+) -> Row:
+    """Return what a workflow used in the base of a model; or of none, how many tasks it began."""
+    return {
+        "team": team,
+        "billing_currency": "USD",
+        "workflow": workflow,
+        "provider": None if model is None else "acme",
+        "model": model,
+        "service_tier": None if model is None else "default",
+        "billing_account_id": None,
+        "priced_tokens": tokens,
+        "effective_cost": None if cost is None else Decimal(cost),
+        "tasks": tasks,
+    }
+
+
+def scenario(*assumptions: Row, name: str = "other") -> Scenario:
+    """Return a scenario of assumptions as they stand in a file."""
+    body = {
+        "entry_id": f"{name}-1",
+        "scenario": name,
+        "assumptions": list(assumptions),
+        "valid_from": "2026-01-01",
+        "known_from": "2026-01-01T00:00:00Z",
+        "author": "a",
+        "reason": "r",
+    }
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "scenarios.yml"
+        path.write_text(yaml.safe_dump({SCENARIOS: 1, "entries": [body]}), encoding="utf-8")
+        (found,) = scenarios_of(KINDS[SCENARIOS].read(path).entries, AS_OF)
+    return found

@@ -35,6 +35,7 @@ select
     base_priced_tokens,
     base_unpriced_tokens,
     base_cost,
-    catalogue_version
+    catalogue_version,
+    scenario_entry
 
 from computed

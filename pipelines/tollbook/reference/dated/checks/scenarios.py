@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from itertools import product
 from typing import Final
 
 from tollbook.errors import DocumentFault
@@ -16,6 +17,13 @@ RESERVED_SCENARIOS: Final = ("expected", "flat_prices")
 """Names of scenarios that are there without a file."""
 
 _NOT_BY_MODEL: Final = ("tasks", "new")
+_NOT_BELOW_ZERO: Final = {
+    "tasks": ("factor", "factor_per_month"),
+    "tokens_per_task": ("factor", "factor_per_month"),
+    "price": ("factor",),
+    "moved": ("tokens_factor",),
+    "new": ("tasks_per_day", "tokens_per_task", "price_per_million_tokens"),
+}
 
 
 def check_scenarios(entries: Entries, _others: Others) -> Iterator[DocumentFault]:
@@ -31,20 +39,13 @@ def _assumption(entry: DatedEntry, where: tuple[Step, ...]) -> Iterator[Document
     told = entry.body["assumptions"][where[-1]]
     if "until" in told and date.fromisoformat(told["until"]) <= date.fromisoformat(told["from"]):
         yield entry.fault((*where, "until"), "expected a day after from")
-    for kind in ("tasks", "tokens_per_task", "price"):
-        for key in told.get(kind, ()):
+    for kind, key in ((kind, key) for kind, keys in _NOT_BELOW_ZERO.items() for key in keys):
+        if key in told.get(kind, ()):
             yield from not_below_zero(entry, (*where, kind, key))
-    for kind in _NOT_BY_MODEL:
-        for key in ("provider", "models"):
-            if kind in told and key in told:
-                yield entry.fault((*where, key), f"expected none beside {kind}, which are of no model", came="")
-    if "moved" in told:
-        if not 0 < amount_at(entry, (*where, "moved", "share")) <= 1:
-            yield entry.fault((*where, "moved", "share"), "expected a share above 0 and at most 1")
-        if "tokens_factor" in told["moved"]:
-            yield from not_below_zero(entry, (*where, "moved", "tokens_factor"))
-    if "new" in told:
-        for key in ("tasks_per_day", "tokens_per_task", "price_per_million_tokens"):
-            yield from not_below_zero(entry, (*where, "new", key))
-        if "team" not in told:
-            yield entry.fault((*where, "new"), "expected the key 'team' beside it, got none", came="")
+    for kind, key in product(_NOT_BY_MODEL, ("provider", "models")):
+        if kind in told and key in told:
+            yield entry.fault((*where, key), f"expected none beside {kind}, which are of no model", came="")
+    if "moved" in told and not 0 < amount_at(entry, (*where, "moved", "share")) <= 1:
+        yield entry.fault((*where, "moved", "share"), "expected a share above 0 and at most 1")
+    if "new" in told and "team" not in told:
+        yield entry.fault((*where, "new"), "expected the key 'team' beside it, got none", came="")
