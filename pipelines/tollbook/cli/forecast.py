@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tollbook.insight.forecasts import MonthAhead
 
 _CENT: Final = Decimal("0.01")
+_NOTHING: Final = Decimal(0)
 _HUNDRED: Final = 100
 _WITHOUT_FORECAST: Final = {
     "too_little_history": "has less than two whole weeks of history, so nothing is forecast",
@@ -26,6 +27,11 @@ _UNTESTED: Final = {
     "nothing_to_test_by": "had no known cost in the weeks held out, or before them: its method is untested",
 }
 
+_UNKNOWN_MOVE: Final = (
+    "no_known_price_of_move",
+    "is moved to a model without a known price, or has none itself, so nothing is known",
+)
+
 
 def forecast(
     *,
@@ -36,7 +42,7 @@ def forecast(
     """Show what usage will cost in this month and the three after it, by team: tasks, tokens per task, known prices.
 
     The interval holds the cost four times of five. The error is that of the method on the last weeks, of which it was
-    told nothing, by week, beside those of the naive ones.
+    told nothing, by week, beside those of the naive ones. Scenarios of `forecast_scenarios` stand below.
     """
     from tollbook.insight.forecasts import read_forecast
 
@@ -45,6 +51,7 @@ def forecast(
         print_json([row.as_dict() for row in rows])
     else:
         _show(rows)
+        _show_scenarios(rows)
     _tell(rows)
 
 
@@ -95,14 +102,61 @@ def _show(rows: Sequence[MonthAhead]) -> None:
         )
 
 
+def _show_scenarios(rows: Sequence[MonthAhead]) -> None:
+    """Print months under the scenarios of reference data, where they differ from what is expected."""
+    from tollbook.insight.forecast_rows import EXPECTED
+    from tollbook.insight.forecasts import beside_expected, in_all
+
+    pairs = beside_expected(rows)
+    told = [
+        (
+            row.scenario,
+            row.team,
+            row.period,
+            row.billing_currency,
+            _cents(row.forecast_cost),
+            _cents(row.forecast_lower_cost),
+            _cents(row.forecast_upper_cost),
+            _change(row.forecast_cost, None if expected is None else expected.forecast_cost),
+        )
+        for row, expected in pairs
+        if expected is None or row.forecast_cost != expected.forecast_cost
+    ]
+    if len({row.team for row, _ in pairs}) > 1:
+        expected_sums = in_all(rows, EXPECTED)
+        for scenario in dict.fromkeys(row.scenario for row, _ in pairs):
+            unknown = {(row.billing_currency, row.period) for row, _ in pairs if row.reason == _UNKNOWN_MOVE[0]}
+            told += [
+                (scenario, "in all", period, currency, _cents(cost), None, None, _change(cost, expected))
+                for (currency, period), cost in sorted(in_all(rows, scenario).items())
+                if (expected := expected_sums.get((currency, period), _NOTHING)) != cost
+                and (currency, period) not in unknown
+            ]
+    if pairs:
+        typer.echo()
+        headings = ("scenario", "team", "month", "currency", "forecast", "lower", "upper", "beside expected")
+        print_table(headings, told)
+
+
 def _tell(rows: Sequence[MonthAhead]) -> None:
     """Say on stderr up to when the book is known, and what is not forecast, or not tested."""
+    from tollbook.insight.forecast_rows import EXPECTED
+
     progress(f"of usage up to {rows[0].as_of_date}, the last complete day")
-    for row in {(row.team, row.billing_currency): row for row in rows}.values():
+    expected = [row for row in rows if row.scenario == EXPECTED]
+    for row in {(row.team, row.billing_currency): row for row in expected}.values():
         if row.reason is not None:
             progress(f"{row.team} {(_WITHOUT_FORECAST | _UNTESTED)[row.reason]}")
         if row.base_unpriced_tokens:
             progress(f"{row.team}: {row.base_unpriced_tokens:,} tokens of the last four weeks have no known price")
+    unknown = [row for row in rows if row.reason == _UNKNOWN_MOVE[0]]
+    for scenario, team in dict.fromkeys((row.scenario, row.team) for row in unknown):
+        progress(f"{scenario}: {team} {_UNKNOWN_MOVE[1]}")
+
+
+def _change(cost: Decimal | None, expected: Decimal | None) -> str | None:
+    """Return how much more a scenario costs than is expected, to the cent."""
+    return None if cost is None else f"{(cost - (expected or _NOTHING)).quantize(_CENT, ROUND_HALF_EVEN):+,f}"
 
 
 def _cents(amount: Decimal | None) -> str | None:

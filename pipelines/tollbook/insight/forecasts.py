@@ -11,7 +11,7 @@ from typing import Any
 
 from tollbook.closing.closes import period_name
 from tollbook.errors import MisuseError
-from tollbook.insight.forecast_rows import EXPECTED, FLAT_PRICES
+from tollbook.insight.forecast_rows import EXPECTED, FLAT_PRICES, SCENARIOS
 from tollbook.settings import Settings
 from tollbook.trace.literals import bound
 from tollbook.warehouse.query import ask
@@ -43,6 +43,7 @@ class MonthAhead:
     history_weeks: int
     held_out_weeks: int
     base_unpriced_tokens: int
+    scenario_entry: str | None
 
     @property
     def period(self) -> str:
@@ -91,6 +92,16 @@ def beside_flat_prices(rows: Sequence[MonthAhead]) -> list[tuple[MonthAhead, Mon
     """Return the expected row of each team, currency and month, and the one at flat prices."""
     flat = {_key(row): row for row in rows if row.scenario == FLAT_PRICES}
     return [(row, flat[_key(row)]) for row in rows if row.scenario == EXPECTED]
+
+
+def beside_expected(rows: Sequence[MonthAhead]) -> list[tuple[MonthAhead, MonthAhead | None]]:
+    """Return the rows of scenarios of reference data by their names, each beside what is expected.
+
+    None stands beside teams that are not there yet.
+    """
+    expected = {_key(row): row for row in rows if row.scenario == EXPECTED}
+    others = (row for row in rows if row.scenario not in SCENARIOS)
+    return [(row, expected.get(_key(row))) for row in sorted(others, key=lambda row: row.scenario)]
 
 
 def _key(row: MonthAhead) -> tuple[str, str, date]:

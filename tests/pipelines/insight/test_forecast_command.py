@@ -104,3 +104,48 @@ def test_nothing_to_forecast_is_misuse(book: Book) -> None:
     """A book of one day has no complete one."""
     with pytest.raises(MisuseError, match="at least one complete day"):
         read_forecast(book.publish())
+
+
+def test_scenarios_stand_beside_what_is_expected(book: Book, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows that are as expected are left out; 40 + 3 + 8 USD are 8 more than 43 in all.
+
+    A month with an unknown part has no sum.
+    """
+    september, october = date(2026, 9, 1), date(2026, 10, 1)
+    drivers = {"forecast_tasks": 1_000, "base_unpriced_tokens": 0}
+    for start in (september, october):
+        month(book, start, "search", "40", **drivers)
+        month(book, start, "legal", "3", **drivers)
+    told_of: list[tuple[date, str, str | None, str | None]] = [
+        (september, "search", "40", None),
+        (september, "legal", "3", None),
+        (september, "tax", "8", "only_assumed"),
+        (october, "search", None, "no_known_price_of_move"),
+        (october, "legal", "2", None),
+        (october, "tax", "8", "only_assumed"),
+    ]
+    for start, team, cost, reason in told_of:
+        book.add(
+            "insight.fct_forecast",
+            billing_period_start=start,
+            team=team,
+            billing_currency="USD",
+            scenario="grow",
+            as_of_date=date(2026, 8, 30),
+            forecast_cost=None if cost is None else Decimal(cost),
+            reason=reason,
+            base_unpriced_tokens=0,
+        )
+    assert told(book.publish()) == 0
+
+    out, err = capsys.readouterr()
+    lines = [re.split(" {2,}", line) for line in out.splitlines()]
+    assert [line for line in lines if line[0] == "grow"] == [
+        ["grow", "legal", "2026-10", "USD", "2.00", "-", "-", "-1.00"],
+        ["grow", "search", "2026-10", "USD", "-", "-", "-", "-"],
+        ["grow", "tax", "2026-09", "USD", "8.00", "-", "-", "+8.00"],
+        ["grow", "tax", "2026-10", "USD", "8.00", "-", "-", "+8.00"],
+        ["grow", "in all", "2026-09", "USD", "51.00", "-", "-", "+8.00"],
+    ]
+    assert "grow: search is moved to a model without a known price, or has none itself, so nothing is known" in err
+    assert len(err.splitlines()) == 2
