@@ -39,6 +39,8 @@ renamed as (
         operation_name,
         service_tier,
         "path" as inference_path,
+        region,
+        data_class,
         environment,
         purpose,
         status,
@@ -82,6 +84,7 @@ renamed as (
         tool_calls,
         other_units,
         accelerator_seconds,
+        accelerator_type,
 
         -- money
         list_cost,

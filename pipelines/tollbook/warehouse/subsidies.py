@@ -5,10 +5,8 @@ Only billing periods are computed whose usage, fees or plans are not those that 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
@@ -25,6 +23,7 @@ from tollbook.reference.dated.entries import DatedEntry
 from tollbook.reference.dated.kinds import OFFERS, SUBSCRIPTIONS
 from tollbook.reference.dated.use import ReferenceBook, read_reference
 from tollbook.settings import Settings
+from tollbook.warehouse.period_states import changed_periods, period_versions
 from tollbook.warehouse.plan import PlannedScope, planned_scope
 from tollbook.warehouse.python_models import python_model
 from tollbook.warehouse.state import WarehouseFolder
@@ -34,11 +33,7 @@ METHOD: Final = "1"
 """Counts up when the same inputs give other rows."""
 
 _PERIOD: Final = "billing_period_start"
-_MART: Final = "tollbook.insight.fct_subsidies"
-_HAS_MART: Final = """
-    select count(*) from duckdb_tables()
-    where database_name = 'tollbook' and schema_name = 'insight' and table_name = 'fct_subsidies'
-"""
+_MART: Final = "fct_subsidies"
 _SUMS: Final = ", ".join(f"sum({name}) as {name}" for name in PERSONS_SCHEMA.names[3:])
 _FEES: Final = f"""
     {_PERIOD},
@@ -76,12 +71,9 @@ def subsidies_of(persons: Any, origins: Any, session: Any) -> pa.Table:
         used = by_person.project(", ".join(PERSONS_SCHEMA.names))
         fees = origins.filter(_IS_FEE).aggregate(_FEES, f"{_PERIOD}, source_id")
         exchange = _exchange(settings)
-        versions = _versions(((used, PERSONS_SCHEMA), (fees, FEES_SCHEMA)), _common(book, exchange))
-        is_full = json.loads(folder.plan.read_text(encoding="utf-8"))["is_full"]
-        held = {} if is_full else _held(session)
-        remade = sorted(
-            {period for period, version in versions.items() if held.get(period) != version} | (held.keys() - versions)
-        )
+        common = f"{METHOD}\n{_common(book, exchange)}"
+        versions = period_versions(((used, PERSONS_SCHEMA.names), (fees, FEES_SCHEMA.names)), common)
+        remade = changed_periods(session, folder, _MART, versions)
         computed = _computed(used, fees, remade, Reference(book, exchange, scope))
         told = [versions[period] for period in computed[_PERIOD].to_pylist()]
         marks = pa.Table.from_pylist([{_PERIOD: period} for period in remade], schema=COMPUTED_SCHEMA)
@@ -173,27 +165,6 @@ def _computed(used: Any, fees: Any, periods: Iterable[date], reference: Referenc
         reference.plans(),
         {period: reference.offers(period) for period in periods},
     )
-
-
-def _held(session: Any) -> dict[date, str | None]:
-    """Return which state of their inputs the periods in the mart are of; None where rows are of several."""
-    if not session.execute(_HAS_MART).fetchall()[0][0]:
-        return {}
-    told = f"select {_PERIOD}, min(inputs_version), max(inputs_version) from {_MART} group by all"
-    return {period: first if first == last else None for period, first, last in session.execute(told).fetchall()}
-
-
-def _versions(relations: Iterable[tuple[Any, pa.Schema]], common: str) -> Mapping[date, str]:
-    """Return what tells one state of a period's inputs from another, whatever the order of their rows."""
-    texts: defaultdict[date, list[str]] = defaultdict(list)
-    for place, (relation, schema) in enumerate(relations):
-        summed = relation.aggregate(f"{_PERIOD}, sum(hash({', '.join(schema.names)}))", _PERIOD)
-        for period, digest in summed.fetchall():
-            texts[period].append(f"{place} {digest}")
-    return {
-        period: hashlib.sha256("\n".join([METHOD, common, *told]).encode()).hexdigest()[:16]
-        for period, told in texts.items()
-    }
 
 
 def _common(book: ReferenceBook, exchange: ExchangeRates) -> str:
