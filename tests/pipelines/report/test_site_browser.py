@@ -10,7 +10,7 @@ import pytest
 from tests.pipelines.conftest import Book
 from tests.pipelines.report import site_rows
 from tests.pipelines.report.browser import Browser, browser, needs_chromium
-from tests.pipelines.report.site_rows import LEGAL, OCTOBER, SEPTEMBER, drive, effect
+from tests.pipelines.report.site_rows import LEGAL, OCTOBER, SEARCH, SEPTEMBER, drive, effect
 
 from tollbook.report.site.contents import PAGES
 from tollbook.report.site.write import write_site
@@ -90,10 +90,51 @@ def test_the_site_opens_on_the_last_two_periods_that_are_over(page: Browser, fol
     }
     assert page.text("#lead") == (
         "From Sep 2026 to Oct 2026 the bill rose by $4.00 (<0.1 %), from $9,007,199,264.74 to $9,007,199,268.74. "
-        "What a token costs took off $5.00 (price: −$4.75), the number of tasks added $3.00, tokens per task added "
-        "$12.00, and all else took off $6.00."
+        "What a token costs took off $5.00 (price: −$4.75; though over all workflows the average token became no "
+        "cheaper), the number of tasks added $3.00 (fewer in all, but more where a task costs much), tokens per task "
+        "added $12.00, and all else took off $6.00."
     )
     assert page.text("#unknown") == "2 calls of both periods have no known price and are in no amount."
+
+
+@pytest.mark.parametrize(
+    ("cheap", "effects", "said"),
+    [
+        # 10 to 20 tasks at 10 USD are 100 more, 100 to 50 at 0.10 are 5 less: 95 more with 40 tasks fewer.
+        (("5", 50), {"task_volume": "-5"}, "added $95.00 (fewer in all, but more where a task costs much)."),
+        # Without the cheap workflow, which was given up, 10 more of those that both months have.
+        (
+            None,
+            {"retired_workflow": "-10"},
+            "added $100.00 (fewer in all, but more in workflows that both months have)",
+        ),
+        # 100 to 200 at 0.10 are 10 more: tasks and cost go the same way.
+        (("20", 200), {"task_volume": "10"}, "added $110.00."),
+    ],
+)
+def test_more_cost_of_fewer_tasks_is_explained(
+    shown: Browser,
+    tmp_path: Path,
+    cheap: tuple[str, int] | None,
+    effects: dict[str, str],
+    said: str,
+) -> None:
+    """Effects weigh a workflow's tasks by what they cost; beside the plain number that must not read as an error."""
+    book = Book(Settings(home=tmp_path / "home"))
+    for start in (SEPTEMBER, OCTOBER):
+        book._add_period(start, site_rows.ENDS[start])
+    drive(book, SEPTEMBER, SEARCH, "100", tasks=10, total_tokens=10_000)
+    drive(book, OCTOBER, SEARCH, "200", tasks=20, total_tokens=20_000)
+    effect(book, SEARCH, "task_volume", "100")
+    drive(book, SEPTEMBER, LEGAL, "10", tasks=100, total_tokens=1_000)
+    if cheap is not None:
+        drive(book, OCTOBER, LEGAL, cheap[0], tasks=cheap[1], total_tokens=10 * cheap[1])
+    for name, cost in effects.items():
+        effect(book, LEGAL, name, cost)
+
+    shown.open(address(next(iter(write_site(book.publish()))).parent))
+
+    assert f"The number of tasks {said}" in shown.text("#lead")
 
 
 def test_a_team_chosen_by_keyboard_has_a_bridge_of_its_own(page: Browser, folder: Path) -> None:

@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const { bearer, chart, fill, key, name, rowsFigure, table, tile } = Elements;
+  const { effectSum, sentence, upper } = BridgeWords;
   const { effects, groups } = Book.words;
   const TURNED = { new_workflow: "retired_workflow", retired_workflow: "new_workflow" };
   const MOST_TEAMS = 6;
@@ -33,45 +34,11 @@
     };
   }
 
-  const went = (amount) => (amount < 0n ? "took off" : "added");
-
-  function sentence(state, before, after, rows) {
-    const [from, to] = [Book.periods[state.before].label, Book.periods[state.after].label];
-    const change = (after.cost ?? 0n) - (before.cost ?? 0n);
-    const of = Filters.whose();
-    const bill = ["the bill", ...(of ? [" of ", name(of)] : [])];
-    const money = (amount) => Money.plain(Money.abs(amount), state.currency);
-    const [first, last] = [before, after].map((each) => Money.plain(each.cost ?? 0n, state.currency));
-    const ends = ` from ${first} to ${last}`;
-    if (change === 0n) return [`From ${from} to ${to} `, ...bill, ` stayed at ${money(after.cost ?? 0n)}.`];
-    const percent = before.cost > 0n ? ` (${Money.percent(change, before.cost, true)})` : "";
-    const parts = Object.entries(groups)
-      .map(([group, told]) => [group, told, effectSum(rows, group)])
-      .filter(([, , amount]) => amount !== 0n)
-      .map(([group, told, amount]) => `${told} ${went(amount)} ${money(amount)}${mostly(state, rows, group)}`);
-    const joined = parts.length > 1 ? `${parts.slice(0, -1).join(", ")}, and ${parts.at(-1)}` : parts.join("");
-    const because = joined ? ` ${upper(joined)}.` : "";
-    const verb = change > 0n ? "rose" : "fell";
-    return [`From ${from} to ${to} `, ...bill, ` ${verb} by ${money(change)}${percent},${ends}.${because}`];
-  }
-
-  const upper = (text) => `${text[0].toUpperCase()}${text.slice(1)}`;
-
-  // Sum of the effects that answer a question, or of one of them.
-  function effectSum(rows, group, only = null) {
-    const of = effects.filter((each) => each.group === group && (only === null || each.effect === only));
-    return Book.amount(rows.filter((row) => of.some((each) => each.effect === row.effect)), "cost") ?? 0n;
-  }
-
-  // Says which effect of a question is the largest, where it has several.
-  function mostly(state, rows, group) {
-    const sums = effects
-      .filter((each) => each.group === group)
-      .map((each) => [each.label, effectSum(rows, group, each.effect)])
-      .filter(([, amount]) => amount !== 0n);
-    if (sums.length < 2) return "";
-    const [[label, amount]] = Book.ranked(sums, ([, of]) => Money.abs(of));
-    return ` (${label.toLowerCase()}: ${Money.signed(amount, state.currency)})`;
+  // Tasks on both sides of workflows that both have.
+  function sharedTasks(first, last) {
+    const by = (row) => `${row.team} ${row.workflow}`;
+    const shared = new Set(first.map(by).filter((each) => last.some((row) => by(row) === each)));
+    return [first, last].map((some) => Book.count(some.filter((row) => shared.has(by(row))), "tasks"));
   }
 
   function tiles(state, before, after) {
@@ -260,7 +227,7 @@
     const [first, last] = [state.before, state.after].map((at) => Book.chosen("drivers", state, at));
     const rows = effectRows(state);
     const [before, after] = [side(first), side(last)];
-    fill("lead", first.length || last.length ? sentence(state, before, after, rows)
+    fill("lead", first.length || last.length ? sentence(state, before, after, rows, sharedTasks(first, last))
       : "Nothing was charged to what is chosen.");
     tiles(state, before, after);
     unknown(before, after, rows);

@@ -23,7 +23,7 @@ class Page:
             `after`, two periods, or `period`, one or all.
         words: Words that its script needs, by name.
         sections: Its sections, in order.
-        script: The script that fills it.
+        scripts: Scripts that fill it, in order; the last one starts.
     """
 
     file: str
@@ -34,7 +34,7 @@ class Page:
     filters: tuple[str, ...]
     words: dict[str, Any]
     sections: tuple[str, ...]
-    script: str
+    scripts: tuple[str, ...]
 
 
 def section(name: str, title: str, why: str, *, chart: bool = True, table: str | None = None) -> str:
@@ -83,7 +83,8 @@ BRIDGE: Final = Page(
             "bridge",
             "From one bill to the other",
             "Each effect is what changed the cost with all others as they were on average; the method does not depend "
-            "on their order. Effects of zero are left out.",
+            "on their order. It is worked out workflow by workflow: more tasks where a task is dear add cost, though "
+            "there be fewer in all. Effects of zero are left out.",
             table="Every effect, with all digits",
         ),
         section(
@@ -107,7 +108,7 @@ BRIDGE: Final = Page(
             table="Price index by month",
         ),
     ),
-    script="bridge.js",
+    scripts=("bridge_words.js", "bridge.js"),
 )
 
 TASKS: Final = Page(
@@ -155,7 +156,7 @@ TASKS: Final = Page(
             chart=False,
         ),
     ),
-    script="tasks.js",
+    scripts=("tasks.js",),
 )
 
 HIDDEN_COST: Final = Page(
@@ -194,7 +195,7 @@ HIDDEN_COST: Final = Page(
             table="Hidden cost by workflow, with all digits",
         ),
     ),
-    script="hidden_cost.js",
+    scripts=("hidden_cost.js",),
 )
 
 SUBSIDIES: Final = Page(
@@ -229,7 +230,7 @@ SUBSIDIES: Final = Page(
         ),
         section("persons", "Who uses most", "The largest users of each period.", chart=False),
     ),
-    script="subsidies.js",
+    scripts=("subsidies.js",),
 )
 
 MARGINS: Final = Page(
@@ -258,7 +259,7 @@ MARGINS: Final = Page(
             "apart", "Cost without points", "What has a cost and no margin to be held against, and why.", chart=False
         ),
     ),
-    script="margins.js",
+    scripts=("margins.js",),
 )
 
 PAGES: Final = (BRIDGE, TASKS, HIDDEN_COST, SUBSIDIES, MARGINS)

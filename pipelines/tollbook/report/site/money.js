@@ -66,7 +66,8 @@ const Money = (() => {
     const size = abs(tenths);
     const sign = tenths < 0n ? "−" : isSigned && tenths > 0n ? "+" : "";
     if (size === 0n && part !== 0n) return `${part < 0n ? "−" : ""}<0.1 %`;
-    return size < 100n ? `${sign}${size / 10n}.${size % 10n} %` : `${sign}${grouped(divided(size, 10n))} %`;
+    if (size < 100n) return `${sign}${size / 10n}.${size % 10n} %`;
+    return `${sign}${grouped(divided(abs(part) * 100n, of))} %`;
   }
 
   // By how much a number or an amount changed, null where it cannot be said.

@@ -30,7 +30,7 @@ def rendered(page: Page, book: Book, *, pages: Sequence[Page] = PAGES, note: str
         styles=[resource("page.css"), resource("site.css", package)],
         body=[_header(page, pages, note), "<main>", *page.sections, "</main>", _footer(book)],
         data=data_element("book", data),
-        scripts=[resource("theme.js"), *(resource(name, package) for name in (*SHARED_SCRIPTS, page.script))],
+        scripts=[resource("theme.js"), *(resource(name, package) for name in (*SHARED_SCRIPTS, *page.scripts))],
     )
 
 
