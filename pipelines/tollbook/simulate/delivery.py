@@ -17,7 +17,6 @@ from tollbook.simulate.truth import Truth
 _HOUR_US = 3_600 * MICROSECONDS_PER_SECOND
 _STREAMED_IN_PARTS_MILLIONTHS = 30_000
 _VOIDED_MILLIONTHS = 500
-_CORRECTED_MILLIONTHS = 500
 _OTHER_REPORTER_MILLIONTHS = 250_000
 
 Line = tuple[int, bytes]
@@ -33,12 +32,14 @@ class Shares:
         late: Told hours or days late.
         poison: Followed by a line that is no event.
         conflicts: Told once more with other counts.
+        corrected: Calls whose counts a later telling replaces by others.
     """
 
     duplicates: int = 20_000
     late: int = 10_000
     poison: int = 1_000
     conflicts: int = 200
+    corrected: int = 500
 
 
 @dataclass(slots=True)
@@ -50,8 +51,16 @@ class _Telling:
 class Delivery:
     """Makes the lines of calls, and counts in the truth what must become of each."""
 
-    def __init__(self, seed: int, shares: Shares, truth: Truth) -> None:
-        self._chance = Chance(seed, "delivery")
+    def __init__(self, seed: int, shares: Shares, truth: Truth, *, name: str = "delivery") -> None:
+        """Begin.
+
+        Args:
+            seed: The same seed lets the same go wrong.
+            shares: How often it does.
+            truth: Counts the lines.
+            name: Name of its stream of chance.
+        """
+        self._chance = Chance(seed, name)
         self._shares = shares
         self._truth = truth
         self._encode = msgspec.json.Encoder().encode
@@ -65,7 +74,7 @@ class Delivery:
         if self._chance.happens(_VOIDED_MILLIONTHS):
             tellings.append(self._void(call, told_last))
             used = None
-        elif self._chance.happens(_CORRECTED_MILLIONTHS) and call.used.output:
+        elif self._chance.happens(self._shares.corrected) and call.used.output:
             used = replace(call.used, output=call.used.output + self._chance.between(1, 50))
             tellings.append(self._correct(call, told_last, used))
         conflicts = len(tellings) == 1 and self._chance.happens(self._shares.conflicts)

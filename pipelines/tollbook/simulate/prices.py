@@ -8,10 +8,12 @@ Source: pydantic/genai-prices 0.2.3 (MIT), its price facts, checked on 2026-11-2
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import cache
+from typing import Final
 
 PICO_USD_PER_USD = 10**12
 MICROSECONDS_PER_SECOND = 1_000_000
@@ -95,6 +97,15 @@ class Price:
     web_search: Rate
 
 
+ModelKey = tuple[str, str, str]
+"""Provider, model and tier."""
+
+OwnPrices = Mapping[ModelKey, tuple[Price, ...]]
+"""Prices of models that a simulation makes up, in the order of time and then of length."""
+
+NO_PRICES: Final[OwnPrices] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Quantities:
     """What one call used. Buckets are disjoint. Unit: Tokens, and searches."""
@@ -112,7 +123,9 @@ class Quantities:
         return self.uncached_input + self.cache_read + self.cache_write_5m + self.cache_write_1h
 
 
-def list_cost_pico_usd(provider: str, model: str, tier: str, occurred_us: int, used: Quantities) -> int | None:
+def list_cost_pico_usd(
+    provider: str, model: str, tier: str, occurred_us: int, used: Quantities, own: OwnPrices = NO_PRICES
+) -> int | None:
     """Return the list cost of one call, or None where a quantity has no price.
 
     Args:
@@ -121,6 +134,7 @@ def list_cost_pico_usd(provider: str, model: str, tier: str, occurred_us: int, u
         tier: `STANDARD` or `BATCH`.
         occurred_us: When. Unit: Microseconds since 1970-01-01T00:00:00Z.
         used: What it used.
+        own: Prices of models that are made up.
 
     Returns:
         Unit: pico-USD.
@@ -128,7 +142,7 @@ def list_cost_pico_usd(provider: str, model: str, tier: str, occurred_us: int, u
     Source:
         The prompt's length decides the price of all its tokens, as the three vendors bill long prompts.
     """
-    price = price_of(provider, model, tier, occurred_us, used.input)
+    price = price_of(provider, model, tier, occurred_us, used.input, own)
     if price is None:
         return None
     parts = (
@@ -148,10 +162,14 @@ def list_cost_pico_usd(provider: str, model: str, tier: str, occurred_us: int, u
     return cost
 
 
-def price_of(provider: str, model: str, tier: str, occurred_us: int, input_tokens: int) -> Price | None:
+def price_of(
+    provider: str, model: str, tier: str, occurred_us: int, input_tokens: int, own: OwnPrices = NO_PRICES
+) -> Price | None:
     """Return the price in force at a moment for a prompt of a length, or None where there is none."""
     found = None
-    for price in _prices(provider, model, tier):  # in the order of time, then of length: the last that fits holds
+    for price in own.get((provider, model, tier)) or _prices(
+        provider, model, tier
+    ):  # in the order of time, then of length: the last that fits holds
         begun = price.valid_from_us is None or price.valid_from_us <= occurred_us
         if begun and (price.above_input_tokens == 0 or input_tokens > price.above_input_tokens):
             found = price

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -55,6 +55,12 @@ class Chance:
         place = bisect_right(QUANTILE_POINTS, share) - 1
         low, high = QUANTILE_POINTS[place], QUANTILE_POINTS[place + 1]
         return table[place] + (table[place + 1] - table[place]) * (share - low) // (high - low)
+
+    def shuffle(self, items: MutableSequence[T]) -> None:
+        """Put a list into an order of chance, in place."""
+        for place in range(len(items) - 1, 0, -1):
+            other = self.below(place + 1)
+            items[place], items[other] = items[other], items[place]
 
     def hex(self, digits: int) -> str:
         """Return an identifier of so many hexadecimal digits."""

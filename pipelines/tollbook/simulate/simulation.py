@@ -14,9 +14,13 @@ from typing import IO, Any, cast
 
 from tollbook.errors import MisuseError
 from tollbook.simulate.calls import MICROSECONDS_PER_DAY, MICROSECONDS_PER_MILLISECOND, MICROSECONDS_PER_SECOND
-from tollbook.simulate.delivery import Delivery, Shares
+from tollbook.simulate.delivery import Delivery, Line, Shares
+from tollbook.simulate.documents import write_reference
 from tollbook.simulate.organisation import FEWEST_TEAMS, TEAMS, Organisation, organisation, owners_document
 from tollbook.simulate.randomness import PER_MILLION, Chance
+from tollbook.simulate.scenarios.catalogue import Chosen
+from tollbook.simulate.scenarios.run import arrivals, findings_of, story_of
+from tollbook.simulate.scenarios.story import Story, overlay_document
 from tollbook.simulate.tasks import TaskRunner
 from tollbook.simulate.truth import Truth
 from tollbook.simulate.workflows import (
@@ -47,12 +51,13 @@ class Plan:
     """What is simulated.
 
     Attributes:
-        events: Calls that count; what is told twice, voided or broken comes on top.
+        events: Calls of the organisation that count; what is told twice, voided or broken comes on top.
         seed: The same seed gives the same bytes, on every machine.
         start: First day.
         months: How many months.
         team_count: How many teams take part.
         shares: How often delivery goes wrong.
+        chosen: A scenario whose traffic goes beside the organisation's; then `events` may be 0.
     """
 
     events: int
@@ -61,10 +66,11 @@ class Plan:
     months: int = DEFAULT_MONTHS
     team_count: int = len(TEAMS)
     shares: Shares = field(default_factory=Shares)
+    chosen: Chosen | None = None
 
     def __post_init__(self) -> None:
         checks = (
-            (self.events >= 1, f"expected --events of 1 or more, got {self.events}"),
+            (self.events >= (self.chosen is None), f"expected --events of 1 or more, got {self.events}"),
             (1 <= self.months <= 36, f"expected --months from 1 to 36, got {self.months}"),
             (
                 FEWEST_TEAMS <= self.team_count <= len(TEAMS),
@@ -96,31 +102,41 @@ def simulate(
     out: Path,
     truth_path: Path,
     owners_path: Path | None = None,
+    reference_path: Path | None = None,
     on_progress: OnProgress = lambda _done, _total: None,
 ) -> dict[str, Any]:
-    """Write the traffic, its truth and, if asked, the owner rules; return the truth.
+    """Write the traffic, its truth and, if asked, the owner rules or all reference files; return the truth.
 
     Args:
         plan: What to simulate.
         out: File of native JSON lines; gzip if its name ends with `.gz`.
         truth_path: File of the truth, JSON.
         owners_path: File of the owner rules, YAML.
+        reference_path: Folder of the reference files, the owner rules among them; see `documents`.
         on_progress: Told how far it is.
 
     Raises:
-        MisuseError: A file cannot be written.
+        MisuseError: A file cannot be written, or the scenario's parameters do not go together.
     """
-    people = organisation(plan.month_starts, plan.team_count)
-    truth = Truth(people)
+    people, story = _people(plan), _story(plan)
+    rules = [*people.rules, *(() if story is None else story.rules)]
+    teams = [*people.teams, *(() if story is None else (story.team,))]
+    truth = Truth(Organisation(teams, rules), {} if story is None else story.prices)
+    total = plan.events + (0 if story is None else story.planned_calls)
     try:
+        if owners_path is not None:
+            owners_path.write_text(owners_document(rules), encoding="utf-8")
+        if reference_path is not None:
+            made_up = None if story is None else overlay_document(f"scenario-{story.team.name}", story.models)
+            write_reference(reference_path, rules, {} if story is None else story.documents, made_up)
         with _open(out) as file:
-            for line in traffic(plan, people, truth, on_progress):
+            for line in _all_traffic(plan, people, story, truth, lambda done: on_progress(min(done, total), total)):
                 file.write(line)
                 file.write(b"\n")
         document = {"simulation": _described(plan), **truth.as_dict()}
+        if plan.chosen is not None and story is not None:
+            document["scenario"] = findings_of(plan.chosen, story)
         truth_path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        if owners_path is not None:
-            owners_path.write_text(owners_document(people.rules), encoding="utf-8")
     except OSError as error:
         raise MisuseError(f"expected a file that can be written at {error.filename}: {error.strerror}") from error
     return document
@@ -129,10 +145,49 @@ def simulate(
 def traffic(
     plan: Plan, people: Organisation, truth: Truth, on_progress: OnProgress = lambda _done, _total: None
 ) -> Iterator[bytes]:
-    """Yield the lines of a simulation in the order of arrival, and count them in the truth.
+    """Yield the lines of the organisation in the order of arrival, and count them in the truth.
 
     Memory holds the lines that are not yet due, some days of traffic, not all of it.
     """
+    for _, line in _organisation_lines(plan, people, truth, lambda done: on_progress(done, plan.events)):
+        yield line
+
+
+def _people(plan: Plan) -> Organisation:
+    """Return the organisation; one of nobody where a scenario goes alone."""
+    return organisation(plan.month_starts, plan.team_count) if plan.events else Organisation((), ())
+
+
+def _story(plan: Plan) -> Story | None:
+    return None if plan.chosen is None else story_of(plan.chosen, (*plan.month_starts, plan.end), plan.seed)
+
+
+def _all_traffic(
+    plan: Plan, people: Organisation, story: Story | None, truth: Truth, on_calls: Callable[[int], None]
+) -> Iterator[bytes]:
+    """Yield the lines of the organisation and of the scenario in the order of arrival."""
+    done = {"organisation": 0, "scenario": 0}
+
+    def on_calls_of(who: str) -> Callable[[int], None]:
+        def tell(calls: int) -> None:
+            done[who] = calls
+            on_calls(sum(done.values()))
+
+        return tell
+
+    of_organisation = _organisation_lines(plan, people, truth, on_calls_of("organisation")) if plan.events else ()
+    of_scenario = () if story is None else arrivals(story, plan.seed, plan.shares, truth, on_calls_of("scenario"))
+    for _, line in heapq.merge(of_organisation, of_scenario, key=_arrival):
+        yield line
+
+
+def _arrival(line: Line) -> int:
+    return line[0]
+
+
+def _organisation_lines(
+    plan: Plan, people: Organisation, truth: Truth, on_calls: Callable[[int], None]
+) -> Iterator[Line]:
     chance = Chance(plan.seed, "traffic")
     delivery = Delivery(plan.seed, plan.shares, truth)
     end_us = _microseconds(plan.end)
@@ -144,7 +199,8 @@ def traffic(
         while counted < target:
             start_us = day_us + _time_of_day_us((counted - first) * PER_MILLION // (target - first))
             while waiting and waiting[0][0] < start_us:
-                yield heapq.heappop(waiting)[2]
+                arrives_us, _, line = heapq.heappop(waiting)
+                yield arrives_us, line
             for call in runner.run(chance.weighted(choices), start_us):
                 lines, counts = delivery.lines(call)
                 for arrives_us, line in lines:
@@ -153,9 +209,10 @@ def traffic(
                 counted += counts
                 if counted == plan.events:
                     break
-        on_progress(counted, plan.events)
+        on_calls(counted)
     while waiting:
-        yield heapq.heappop(waiting)[2]
+        arrives_us, _, line = heapq.heappop(waiting)
+        yield arrives_us, line
 
 
 def _days(plan: Plan) -> Iterator[tuple[int, int, int, int]]:

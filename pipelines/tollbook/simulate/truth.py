@@ -12,7 +12,7 @@ from typing import Any
 
 from tollbook.simulate.calls import MICROSECONDS_PER_DAY, Call, date_text
 from tollbook.simulate.organisation import DIMENSION_ORDER, UNALLOCATED, Organisation
-from tollbook.simulate.prices import Quantities, list_cost_pico_usd
+from tollbook.simulate.prices import OwnPrices, Quantities, list_cost_pico_usd
 
 
 @dataclass(slots=True)
@@ -69,6 +69,7 @@ class Truth:
 
     Attributes:
         organisation: Who owns what, when.
+        own_prices: Prices of models that are made up.
         lines: Lines of the file.
         duplicates: Lines that tell again what an earlier line told.
         conflicts: Lines that tell otherwise, under the same identity and revision, what an earlier line told.
@@ -80,6 +81,7 @@ class Truth:
     """
 
     organisation: Organisation
+    own_prices: OwnPrices = field(default_factory=dict)
     lines: int = 0
     duplicates: int = 0
     conflicts: int = 0
@@ -99,7 +101,7 @@ class Truth:
             call: The call.
             used: What it used by its last telling.
         """
-        cost = list_cost_pico_usd(call.provider, call.model, call.tier, call.occurred_us, used)
+        cost = list_cost_pico_usd(call.provider, call.model, call.tier, call.occurred_us, used, self.own_prices)
         month = date_text(call.occurred_us // MICROSECONDS_PER_DAY)[:7]
         dimensions = {name: call.dimensions.get(name) for name in DIMENSION_ORDER}
         rule = self.organisation.owner_rule(dimensions, call.occurred_us)

@@ -24,6 +24,7 @@ STANDARD_LIBRARY = {
     "functools",
     "gzip",
     "heapq",
+    "itertools",
     "json",
     "pathlib",
     "random",
@@ -45,7 +46,7 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: path.relative_to(FOLDER).as_posix())
 def test_no_module_of_the_simulator_imports_decoding_rating_or_marts(path: Path) -> None:
     """A truth that is computed by the code it judges would agree with its mistakes."""
     for name in imported(path):
@@ -62,5 +63,5 @@ def test_errors_are_plain() -> None:
 
 def test_chance_comes_from_one_place() -> None:
     """`random` has methods whose results differ between machines and versions; one module knows which do not."""
-    users = [path.name for path in FOLDER.glob("*.py") if "random" in imported(path)]
+    users = [path.name for path in FOLDER.rglob("*.py") if "random" in imported(path)]
     assert users == ["randomness.py"]
