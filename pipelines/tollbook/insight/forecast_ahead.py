@@ -14,11 +14,10 @@ import numpy as np
 from tollbook.insight.forecast_assumed import SpanCounts
 from tollbook.insight.forecast_errors import (
     cost_error,
-    half_width,
     held_out_forecasts,
-    week_errors,
 )
 from tollbook.insight.forecast_history import History, Item, base_days
+from tollbook.insight.forecast_intervals import Spread, interval, spreads, weeks_inside
 from tollbook.insight.forecast_methods import METHODS, SHORT_HISTORY_METHOD, WEEK_DAYS, Counts
 from tollbook.insight.forecast_prices import KnownPrices, Window, token_price
 from tollbook.insight.forecast_scenarios import Span
@@ -45,20 +44,23 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """Counts of a team on the days ahead, by the method that was chosen."""
+    """Counts of a team on the days ahead, by the method that was chosen.
+
+    `held_weeks_inside` are the weeks held out whose tokens lay within the interval that was told of them.
+    """
 
     method: str
     errors: Errors
     tasks: Counts
     tokens: Counts
     memory: Counts
-    week_errors: Counts
+    spread: Spread
+    held_weeks_inside: int | None
 
     def interval(self, month: Month) -> tuple[int, int]:
         """Return the ends of the interval that holds the tokens of the rest of a month four times of five."""
-        tokens = round(float(self.tokens[month.first : month.beyond].sum()))
-        width = half_width(self.week_errors, self.memory, month.first, month.beyond)
-        return max(round(tokens - width), 0), round(tokens + width)
+        lower, upper = interval(self.tokens, self.memory, self.spread, month.first, month.beyond)
+        return round(lower), round(upper)
 
     def counts(self, month: Month, first: date, span: Span) -> SpanCounts:
         """Return the tasks and tokens of a span of a month; those of all of its spans sum to those of the month.
@@ -103,11 +105,12 @@ def counts_ahead(
     for (_, method), group in alike.items():
         tokens = np.stack([each.tokens for each in group])
         tasks = METHODS[method](np.stack([each.tasks for each in group]), n_days).days
-        continued, off = METHODS[method](tokens, n_days), week_errors(tokens, method)
+        continued, off = METHODS[method](tokens, n_days), spreads(tokens, method)
+        inside = weeks_inside(tokens, method, group[0].held_weeks)
         for place, each in enumerate(group):
             key = (each.team, each.billing_currency)
             counts = (tasks[place], continued.days[place], continued.memory[place])
-            ahead[key] = Ahead(method, errors[key], *counts, off[place])
+            ahead[key] = Ahead(method, errors[key], *counts, off[place], inside[place])
     return ahead
 
 

@@ -75,27 +75,21 @@ def damped_trend(series: Counts, n_days: int) -> Continued:
         Principles and Practice (3rd edition), section 8.2; what a week takes over from an error before it: Hyndman
         et al., Forecasting with Exponential Smoothing (2008), table 6.1.
     """
-    weeks = series.reshape(len(series), -1, WEEK_DAYS).sum(axis=2)
-    alphas, betas, dampings = (weight[:, np.newaxis] for weight in np.array(_GRID).T)
-    level = np.repeat(weeks[np.newaxis, :, 0], len(_GRID), axis=0)
-    trend, squared = np.zeros_like(level), np.zeros_like(level)
-    for week in weeks.T[1:]:
-        expected = level + dampings * trend
-        error = week - expected
-        squared += error**2
-        level = expected + alphas * error
-        trend = dampings * trend + alphas * betas * error
-    best, each = squared.argmin(axis=0), np.arange(len(series))
-    level, trend = level[best, each, np.newaxis], trend[best, each, np.newaxis]
-    alpha, beta, damping = alphas[best], betas[best], dampings[best]
-    n_weeks = -(-n_days // WEEK_DAYS)
-    faded = np.cumsum(damping ** np.arange(1, n_weeks + 1), axis=1)
-    ahead = np.maximum(level + faded * trend, 0)
-    shape = _weekdays(series)
-    total = shape.sum(axis=1, keepdims=True)
-    shares = np.where(total > 0, shape / np.where(total > 0, total, 1), 1 / WEEK_DAYS)
-    days = (ahead[:, :, np.newaxis] * shares[:, np.newaxis, :]).reshape(len(series), -1)
-    return Continued(days[:, :n_days], alpha * (1 + beta * faded))
+    weeks = _weeks(series)
+    smoothed = _smoothed(weeks, -(-n_days // WEEK_DAYS))
+    return Continued(_spread_over_days(series, np.maximum(smoothed.days, 0), n_days), smoothed.memory)
+
+
+def damped_growth(series: Counts, n_days: int) -> Continued:
+    """Go on as `damped_trend` does, but with ratios of weeks in place of differences: growth by a part, not by so many.
+
+    No week is forecast above a hundred times the largest so far.
+    """
+    weeks = _weeks(series)
+    smoothed = _smoothed(np.log1p(weeks), -(-n_days // WEEK_DAYS))
+    most = np.log1p(weeks.max(axis=1, keepdims=True)) + np.log(_MOST_TIMES)
+    ahead = np.expm1(np.clip(smoothed.days, 0, most))
+    return Continued(_spread_over_days(series, ahead, n_days), smoothed.memory)
 
 
 METHODS: Final[Mapping[str, Method]] = {
@@ -104,6 +98,7 @@ METHODS: Final[Mapping[str, Method]] = {
     "last_value": last_value,
     "weekday_mean": weekday_mean,
     "damped_trend": damped_trend,
+    "damped_growth": damped_growth,
 }
 """Every method by its name, the simplest first: of equal errors the first wins."""
 
@@ -114,6 +109,40 @@ SHORT_HISTORY_METHOD: Final = "seasonal_week"
 """What goes on with a history that is too short to hold anything out."""
 
 _GRID: Final = tuple(product((0.1, 0.3, 0.5, 0.7, 0.9), (0.0, 0.1, 0.3, 0.6), (0.8, 0.9, 0.98)))
+
+_MOST_TIMES: Final = 100
+
+
+def _weeks(series: Counts) -> Counts:
+    weeks: Counts = series.reshape(len(series), -1, WEEK_DAYS).sum(axis=2)
+    return weeks
+
+
+def _smoothed(weeks: Counts, n_weeks: int) -> Continued:
+    """Return how weeks go on by level and damped trend, each series by the weights that told it best."""
+    alphas, betas, dampings = (weight[:, np.newaxis] for weight in np.array(_GRID).T)
+    level = np.repeat(weeks[np.newaxis, :, 0], len(_GRID), axis=0)
+    trend, squared = np.zeros_like(level), np.zeros_like(level)
+    for week in weeks.T[1:]:
+        expected = level + dampings * trend
+        error = week - expected
+        squared += error**2
+        level = expected + alphas * error
+        trend = dampings * trend + alphas * betas * error
+    best, each = squared.argmin(axis=0), np.arange(len(weeks))
+    level, trend = level[best, each, np.newaxis], trend[best, each, np.newaxis]
+    alpha, beta, damping = alphas[best], betas[best], dampings[best]
+    faded = np.cumsum(damping ** np.arange(1, n_weeks + 1), axis=1)
+    return Continued(level + faded * trend, alpha * (1 + beta * faded))
+
+
+def _spread_over_days(series: Counts, weeks: Counts, n_days: int) -> Counts:
+    """Return weeks as days, of which each weekday has the share that it had in the last four weeks."""
+    shape = _weekdays(series)
+    total = shape.sum(axis=1, keepdims=True)
+    shares = np.where(total > 0, shape / np.where(total > 0, total, 1), 1 / WEEK_DAYS)
+    days: Counts = (weeks[:, :, np.newaxis] * shares[:, np.newaxis, :]).reshape(len(series), -1)
+    return days[:, :n_days]
 
 
 def _repeated(week: Counts, n_days: int) -> Counts:

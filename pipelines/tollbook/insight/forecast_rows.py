@@ -43,6 +43,7 @@ FORECAST_SCHEMA: Final = pa.schema(
         *((name, _COST) for name in ("backtest_error", *(f"{each}_error" for each in BASELINES))),
         ("history_weeks", pa.int64()),
         ("held_out_weeks", pa.int64()),
+        ("held_out_weeks_inside", pa.int64()),
         ("base_start_date", pa.date32()),
         ("base_tasks", pa.int64()),
         ("base_priced_tokens", pa.int64()),
@@ -127,6 +128,7 @@ def _drivers(ahead: Ahead, month: Month, price: Fraction, actual: int) -> dict[s
         "forecast_upper_cost": _decimal(actual + upper * price),
         "forecast_method": ahead.method,
         "backtest_error": _week_error(ahead.errors, ahead.method),
+        "held_out_weeks_inside": ahead.held_weeks_inside,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -39,7 +40,7 @@ def test_a_constant_series_gives_itself_without_a_doubt() -> None:
     for row in rows.values():
         assert row["forecast_lower_cost"] == row["forecast_cost"] == row["forecast_upper_cost"]
         assert (row["forecast_method"], row["backtest_error"], row["reason"]) == ("mean", 0, None)
-        assert (row["history_weeks"], row["held_out_weeks"]) == (12, 4)
+        assert (row["history_weeks"], row["held_out_weeks"], row["held_out_weeks_inside"]) == (12, 4, 4)
     assert [row["months_ahead"] for row in rows.values()] == [0, 1, 2, 3]
     assert [row["actual_cost"] for row in rows.values()] == [60, 0, 0, 0]
     september = rows[SEPTEMBER]
@@ -124,11 +125,13 @@ def test_the_method_is_chosen_by_weeks_and_not_by_empty_days() -> None:
 
 
 def test_short_histories_are_forecast_naively_and_say_so() -> None:
-    """Three weeks: the last one is repeated, untested. Of 7, 14 and 21 million a week it is off by 7 and 7.
+    """Three weeks: the last one is repeated, untested.
 
-    Of two errors Student's t is 1.886. The first day ahead is August's, so September has six days of the first week
-    ahead, all of three more and three of the fifth. A week that is off takes those after it along: the error of the
-    first is in all 30 days, that of the second in 24, then in 17, 10 and 3.
+    Told from the second week, 21 million came of 14; from the first, 14 and 21 of 7 and 7. A week that is off takes
+    those after it along, so two weeks of equal size are off in all by what one is times the root of 1 and of a half
+    squared. Of two weeks that were told from, Student's t is 1.886. The first day ahead is
+    August's, so September has six days of the first week ahead, all of three more and three of the fifth: the error of
+    the first is in all 30 days, that of the second in 24, then in 17, 10 and 3.
     """
     told = days([1_000_000] * 7 + [2_000_000] * 7 + [3_000_000] * 7)
     rows = by_month(forecast_rows(told, items_of(told, (0,))))
@@ -137,9 +140,12 @@ def test_short_histories_are_forecast_naively_and_say_so() -> None:
     assert (september["forecast_method"], september["reason"]) == ("seasonal_week", "short_history")
     assert (september["backtest_error"], september["held_out_weeks"]) == (None, 0)
     assert september["forecast_cost"] == Decimal(180)
-    weeks = [30 / 7, 24 / 7, 17 / 7, 10 / 7, 3 / 7]
-    width = round(1.886 * 7_000_000 * sum(share**2 for share in weeks) ** 0.5)
-    assert september["forecast_upper_cost"] == Decimal(180) + width * Decimal("0.000002")
+    week = [math.log(21 / 14)] * 2 + [math.log(14 / 7), math.log(35 / 14) / 1.25**0.5]
+    deviation = (sum(off**2 for off in week) / 4) ** 0.5
+    ratio = 1.886 * deviation * sum((n / 30) ** 2 for n in (30, 24, 17, 10, 3)) ** 0.5
+    assert deviation < math.log(2)
+    assert september["forecast_upper_cost"] == round(90_000_000 * math.exp(ratio)) * Decimal("0.000002")
+    assert september["forecast_lower_cost"] == round(90_000_000 * math.exp(-ratio)) * Decimal("0.000002")
 
 
 @pytest.mark.parametrize(

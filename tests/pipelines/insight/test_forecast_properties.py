@@ -13,9 +13,7 @@ from tests.pipelines.insight.forecast_rows import Row, days, forecast_rows, item
 
 from tollbook.insight.forecast_errors import (
     cost_error,
-    half_width,
     held_out_forecasts,
-    week_errors,
     weeks_held_out,
 )
 from tollbook.insight.forecast_methods import METHODS
@@ -107,35 +105,6 @@ def test_a_backtest_goes_by_the_mix_and_price_before_the_weeks_held_out(
         assert same["forecast_price_per_million_tokens"] == round(Decimal(cost) * 10**6 / tokens, 12)
 
 
-@given(
-    st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=8),
-    st.floats(0, 1),
-    st.integers(0, 60),
-    st.integers(1, 60),
-)
-def test_intervals_widen_with_days_and_vanish_without_errors(
-    errors: list[int], memory: float, first: int, n_days: int
-) -> None:
-    """A sum of more days is known less well, and a later one no better, by the same errors."""
-    off, taken_over = np.array(errors, np.float64), np.full(20, memory)
-    width = half_width(off, taken_over, first, first + n_days)
-
-    assert half_width(np.zeros(3), taken_over, first, first + n_days) == 0
-    assert half_width(off, taken_over, first, first + n_days + 1) >= width * (1 - 1e-12)
-    assert half_width(off, taken_over, first + 7, first + 7 + n_days) >= width * (1 - 1e-12)
-
-
-def test_a_random_walk_of_weeks_is_off_by_all_of_them() -> None:
-    """Errors of 10, eight of them: t is 1.397. Two weeks, from the second on: 2 of the first, 2 of the second, 1.
-
-    Without memory each week is off by its own error alone: the root of 2.
-    """
-    errors = np.full(8, 10.0)
-
-    assert half_width(errors, np.ones(3), 7, 21) == pytest.approx(1.397 * 10 * 3)
-    assert half_width(errors, np.zeros(3), 7, 21) == pytest.approx(1.397 * 10 * 2**0.5)
-
-
 @given(st.integers(0, 10**6), st.integers(2, 12), st.sampled_from(sorted(METHODS)))
 def test_every_method_goes_on_at_zero_or_above(seed: int, weeks: int, method: str) -> None:
     """There are no days of less than no tokens, and as many days as were asked for."""
@@ -163,12 +132,19 @@ def test_damped_trend_follows_growth_that_means_do_not() -> None:
     assert METHODS["mean"](series, 7).days.sum() == 73_500_000
 
 
-def test_errors_of_weeks_are_told_minus_forecast_from_the_newest_back() -> None:
-    """Weeks of 7, 14, 28 and 42, repeated: 14, 14 and 7 more than was said; a mean of three, and no more is tried."""
-    series = np.repeat([1.0, 2.0, 4.0, 6.0], 7)[np.newaxis]
+def test_damped_growth_follows_doubling_that_differences_do_not() -> None:
+    """Weeks of 7 to 14,336, each twice the one before: the next is near 28,672; a trend of differences is behind."""
+    series = np.repeat(2.0 ** np.arange(12), 7)[np.newaxis]
 
-    assert week_errors(series, "seasonal_week").tolist() == [[14, 14, 7]]
-    assert week_errors(series, "mean")[0] == pytest.approx([42 - 49 / 3])
+    assert 26_000 < METHODS["damped_growth"](series, 7).days.sum() < 29_000
+    assert METHODS["damped_trend"](series, 7).days.sum() < 26_000
+
+
+def test_growth_out_of_nothing_is_no_more_than_a_hundredfold() -> None:
+    """A first week of usage would grow beyond any number; none ahead is above a hundred times the largest."""
+    series = np.concatenate([np.zeros(77), np.full(7, 1e9)])[np.newaxis]
+
+    assert METHODS["damped_growth"](series, 18 * 7).days.reshape(18, 7).sum(axis=1).max() <= 7e11 * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(("weeks", "held"), [(2, 0), (3, 0), (4, 1), (6, 2), (12, 4), (26, 8)])

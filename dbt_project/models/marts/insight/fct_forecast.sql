@@ -30,6 +30,7 @@ select
     seasonal_week_error,
     history_weeks,
     held_out_weeks,
+    held_out_weeks_inside,
     base_start_date,
     base_tasks,
     base_priced_tokens,
