@@ -17,6 +17,7 @@ from tollbook.insight.concentration import Concentration
 UNKNOWN: Final = "unknown"
 """Customer of calls that name none."""
 ALL_PRODUCTS: Final = "all"
+"""Name of the sum of all products; a product of that name stands in it alone."""
 
 _QUANTITY: Final = pa.decimal128(38, 12)
 _MEASURES: Final = ("calls", "total_tokens", "list_cost")
@@ -61,7 +62,7 @@ def customer_concentration(customers: pa.Table) -> pa.Table:
     """
     sums: defaultdict[tuple[date, str], defaultdict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
     for row in customers.to_pylist():
-        for product in (row["product"], ALL_PRODUCTS):
+        for product in {row["product"], ALL_PRODUCTS}:
             held = sums[row["billing_period_start"], product][row["customer_id"]]
             for measure in _MEASURES:
                 if row[measure] is not None:
