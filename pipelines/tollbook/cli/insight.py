@@ -9,6 +9,7 @@ import typer
 
 from tollbook.cli.forecast import forecast
 from tollbook.cli.options import Home, Json, print_json, print_table, progress
+from tollbook.cli.paths import paths
 from tollbook.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def _insight() -> None:
 def register(parent: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command()(forecast)
+    app.command()(paths)
     parent.add_typer(app, name="insight", help="Why the bill is what it is.")
 
 

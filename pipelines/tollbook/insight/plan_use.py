@@ -100,7 +100,7 @@ def read_plan_use(settings: Settings, *, period: str | None = None, subscription
         NothingPublishedError: There is no published file yet.
         QueryError: The published file was made by a version that did not know subsidies.
     """
-    chosen = _chosen(
+    chosen = chosen_period(
         settings,
         "select billing_period_start, bool_or(calls > 0) from insight.fct_subsidies group by all order by all",
         period,
@@ -128,7 +128,7 @@ def read_margins(
         NothingPublishedError: There is no published file yet.
         QueryError: The published file was made by a version that did not know margins.
     """
-    chosen = _chosen(
+    chosen = chosen_period(
         settings,
         "select billing_period_start, bool_or(calls > 0) from insight.fct_margins group by all order by all",
         period,
@@ -140,8 +140,18 @@ def read_margins(
     return chosen, answer.as_records()
 
 
-def _chosen(settings: Settings, sql: str, period: str | None, what: str) -> str:
-    """Return the period that is asked for, else the newest that was used, else the newest."""
+def chosen_period(settings: Settings, sql: str, period: str | None, what: str) -> str:
+    """Return the billing period that is asked for, else the newest that was used, else the newest.
+
+    Args:
+        settings: Where the book lives.
+        sql: Gives first days of billing periods and whether they were used, in order.
+        period: The period, `YYYY-MM`; None where none is asked for.
+        what: What usage it has, in words.
+
+    Raises:
+        MisuseError: There is no such period, or none at all.
+    """
     held = {period_name(start): used for start, used in ask(settings, sql).rows}
     if period is not None:
         if period not in held:
