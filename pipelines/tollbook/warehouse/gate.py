@@ -112,13 +112,15 @@ def _whole_row(file: FileMeasures[Told]) -> dict[str, Any]:
     # Of a file that cannot be read nothing else is known, and one finding is enough.
     row["bytes"] = file.bytes if file.readable else file.told.bytes
     row["rows"] = file.rows if file.readable else file.told.rows
-    return row | {"told_bytes": file.told.bytes, "told_rows": file.told.rows, "columns_off": file.columns_off}
+    row |= {"told_bytes": file.told.bytes, "told_rows": file.told.rows}
+    return row | {"columns_off": file.columns_off, "told_columns_off": 0}
 
 
 def _content_row(file: FileMeasures[Told], suite: str) -> dict[str, Any]:
     zeros, held = _SUITES[suite]
     row: dict[str, Any] = {"path": file.told.path}
     row |= {name: file.counts.get(name) for name in zeros}
+    row |= {f"told_{name}": 0 for name in zeros}
     row |= {name: file.sums.get(measure) for name, measure in held.items()}
     return row | {f"told_{name}": getattr(file.told, name) for name in held}
 
@@ -170,13 +172,8 @@ def _validate(frames: dict[str, list[dict[str, Any]]], report: Path, faults: dic
 def _expectations(name: str) -> list[Any]:
     from great_expectations import expectations as gxe
 
-    def zero(column: str, meaning: str) -> list[Any]:
-        # A null passes the range, so its absence is expected apart.
-        return [
-            gxe.ExpectColumnValuesToNotBeNull(column=column, meta={"meaning": f"{column} was measured"}),
-            gxe.ExpectColumnValuesToBeBetween(column=column, min_value=0, max_value=0, meta={"meaning": meaning}),
-        ]
-
+    # Zeros are told as well: a pair is equal only when both are there, where a range lets a null pass, and one
+    # expectation costs half of two.
     def as_told(column: str, meaning: str) -> Any:
         return gxe.ExpectColumnPairValuesToBeEqual(
             column_A=column, column_B=f"told_{column}", meta={"meaning": meaning}
@@ -187,22 +184,22 @@ def _expectations(name: str) -> list[Any]:
             as_told("readable", "the file can be read as Parquet"),
             as_told("bytes", "the file has the size that the manifest tells"),
             as_told("rows", _TOLD["rows"]),
-            *zero("columns_off", "columns and types are those of the contract"),
+            as_told("columns_off", "columns and types are those of the contract"),
         ]
     always_zero, held = _SUITES[name]
-    zeros = [each for column, meaning in always_zero.items() for each in zero(column, meaning)]
+    zeros = [as_told(column, meaning) for column, meaning in always_zero.items()]
     return zeros + [as_told(column, _TOLD[column]) for column in held]
 
 
 def _findings(verdict: Any, rows: dict[str, dict[str, Any]], faults: dict[str, str]) -> list[str]:
     """Return what one expectation found: file, expectation, what was expected and what came."""
     arguments = verdict.expectation_config.kwargs
-    column = arguments.get("column") or arguments["column_A"]
+    column = arguments["column_A"]
     meaning = verdict.expectation_config.meta["meaning"]
     found = []
     for unexpected in verdict.result["unexpected_index_list"]:
         path = unexpected["path"]
-        expected = rows[path].get(f"told_{column}", 0)
+        expected = rows[path][f"told_{column}"]
         text = f"{path}: expected that {meaning}: {column} {expected}, came {rows[path][column]}"
         found.append(f"{text} ({faults[path]})" if column in {"readable", "columns_off"} else text)
     return found

@@ -98,7 +98,7 @@ def run_dbt(folder: WarehouseFolder, arguments: Sequence[str], *, tell: Tell | N
     if (folder.target / "manifest.json").exists() and "--full-refresh" not in arguments:
         options.append("--no-write-json")  # the project is that of the last full refresh, and writing takes 0.7 s
     callbacks = [] if tell is None else [_listener(tell)]
-    manifest = _remembered_manifest(folder, write="--no-write-json" not in options)
+    manifest = _remembered_manifest()
     with _environment({WAREHOUSE_VARIABLE: str(folder.root)}), _only_new_garbage():
         try:
             result = dbtRunner(manifest=manifest, callbacks=callbacks).invoke([*arguments, *options])
@@ -133,7 +133,7 @@ def descriptions(folder: WarehouseFolder) -> dict[tuple[str, str], tuple[str, di
     }
 
 
-def _remembered_manifest(folder: WarehouseFolder, *, write: bool) -> Manifest | None:
+def _remembered_manifest() -> Manifest | None:
     """Return the project as this process parsed it before, for whatever warehouse; None when it must be parsed.
 
     Parsing is most of a small build, and dbt itself parses again for each warehouse, whose folder is in its profile.
@@ -144,9 +144,6 @@ def _remembered_manifest(folder: WarehouseFolder, *, write: bool) -> Manifest | 
     if packed is None:
         return None
     manifest: Manifest = Manifest.from_msgpack(packed)
-    if write:
-        folder.target.mkdir(parents=True, exist_ok=True)
-        manifest.write(str(folder.target / "manifest.json"))
     return manifest
 
 
