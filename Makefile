@@ -52,8 +52,8 @@ format: $(SYNC_STAMP) ## Format the Python code and mend what ruff can mend.
 	$(RUN) ruff format
 	$(RUN) ruff check --fix
 
-bench: $(SYNC_STAMP) ## Measure; needs minutes of a quiet machine.
-	$(UV) run --frozen --group bench python tests/bench/run.py
+bench: $(SYNC_STAMP) ## Measure; needs minutes of a quiet machine. BENCH_ARGS='--only insight' measures a part.
+	$(UV) run --frozen --group bench python tests/bench/run.py $(BENCH_ARGS)
 
 # In an environment of its own, so that what is tested and linted elsewhere stays what a user has.
 spark: export UV_PROJECT_ENVIRONMENT := $(TOOLS)/spark

@@ -75,18 +75,36 @@ def add_day(lake: Path, day: date, rows: int, sql: str = DAY_SQL) -> None:
         rows: Events, as many as the hours or more.
         sql: Makes them of `$day`, `$rows` and the `$first` offset.
     """
+    add_rows(lake, day, day_rows(day, rows, next_offset(lake), sql))
+
+
+def next_offset(lake: Path) -> int:
+    """Return the offset that the next event of the lake has."""
+    before = newest(lake)
+    return before.totals[TOPIC][0].next_offset if before else 0
+
+
+def add_rows(lake: Path, day: date, table: pa.Table, most_files: int = FILES_A_DAY) -> None:
+    """Commit the rows of one day to the lake.
+
+    Args:
+        lake: Folder of the lake.
+        day: UTC day of all rows.
+        table: `usage_record/v1`, shape (n_events,), not empty; offsets go on from `next_offset`.
+        most_files: Most files, each of a commit of its own.
+    """
     before = newest(lake)
     number = before.commit if before else 0
     total = before.totals[TOPIC][0] if before else PartitionTotals(first_offset=0, next_offset=0)
-    table = day_rows(day, rows, total.next_offset, sql)
-    step = rows // FILES_A_DAY
-    for start in range(0, rows, step):
+    step = -(-table.num_rows // most_files)
+    for start in range(0, table.num_rows, step):
         number += 1
         part = table.slice(start, step).combine_chunks().to_batches()[0]
         first, end = total.next_offset, total.next_offset + part.num_rows
         path = data_path(USAGE, day.isoformat(), chunk_name(TOPIC, 0, first, end, 1))
-        inputs, outputs = pc.sum(part.column("input_tokens")).as_py(), pc.sum(part.column("output_tokens")).as_py()
-        pico = int(pc.sum(part.column("list_cost").cast(pa.decimal128(38, 12))).as_py().scaleb(12))
+        inputs, outputs = (pc.sum(part.column(name)).as_py() for name in ("input_tokens", "output_tokens"))
+        listed, contracted = (_pico_usd(part.column(name)) for name in ("list_cost", "contracted_cost"))
+        unpriced = pc.sum(pc.equal(part.column("cost_basis"), "unpriced")).as_py()
         entry = FileEntry(
             table=USAGE,
             path=path,
@@ -99,8 +117,9 @@ def add_day(lake: Path, day: date, rows: int, sql: str = DAY_SQL) -> None:
             next_offset=end,
             input_tokens=inputs,
             output_tokens=outputs,
-            list_cost_pico_usd=pico,
-            contracted_cost_pico_usd=pico,
+            list_cost_pico_usd=listed,
+            contracted_cost_pico_usd=contracted,
+            unpriced_events=unpriced,
         )
         files = [entry, *_minutes(lake, part, number)]
         total.next_offset = end
@@ -108,8 +127,8 @@ def add_day(lake: Path, day: date, rows: int, sql: str = DAY_SQL) -> None:
         total.usage_rows += part.num_rows
         total.input_tokens += inputs
         total.output_tokens += outputs
-        total.list_cost_pico_usd += pico
-        total.contracted_cost_pico_usd += pico
+        total.list_cost_pico_usd += listed
+        total.contracted_cost_pico_usd += contracted
         commit(
             lake,
             Manifest(
@@ -125,6 +144,11 @@ def add_day(lake: Path, day: date, rows: int, sql: str = DAY_SQL) -> None:
                 totals={TOPIC: {0: total}},
             ),
         )
+
+
+def _pico_usd(costs: pa.Array) -> int:
+    """Return the sum of known costs. Unit: pico-USD."""
+    return int(pc.sum(costs.cast(pa.decimal128(38, 12)), min_count=0).as_py().scaleb(12))
 
 
 def _minutes(lake: Path, part: pa.RecordBatch, number: int) -> list[FileEntry]:

@@ -38,6 +38,9 @@ PARTS = ("meter", "rating", "formats", "history", "freshness", "backlog", "flink
 NEED_WORKLOAD = {"meter", "rating", "backlog", "flink"}
 BACKLOG_EVENTS = 2_000_000
 FLINK_EVENTS = 400_000
+INSIGHT_EVENTS = 1_000_000
+ROLL_UP_EVENTS = 100_000_000
+QUARTERS_ASKED = 5
 PRICING_PACKAGES = ("litellm", "tokencost", "genai-prices", "orjson")
 PRICING_SAMPLES = {"tokencost": 200_000, "genai_prices": 20_000, "litellm": 20_000}
 """Library to the events it prices, one at a time: about a second of work."""
@@ -326,7 +329,7 @@ def measure_exports() -> str:
     return "\n".join([*lines, "", f"{found['files']:,} files, {found['bytes'] / 1e6:,.0f} MB"])
 
 
-def measure_insight() -> str:
+def measure_explaining() -> str:
     """Return what it takes to explain a year's bills, as a Markdown table with a row a step."""
     found = last_json(run([sys.executable, str(HERE / "insight.py")]))["steps"]
     say(f"insight: {found}")
@@ -339,7 +342,32 @@ def measure_insight() -> str:
     return "\n".join(lines)
 
 
-ALONE = {"history": measure_history, "exports": measure_exports, "insight": measure_insight}
+def measure_insight(events: int, roll_up_events: int) -> str:
+    """Return what insight costs: its arithmetic, its marts, and questions to large ones, as Markdown tables.
+
+    Args:
+        events: Events of the book that is built.
+        roll_up_events: Events that the marts which are asked are as large as for; about, a multiple of the book's.
+    """
+    explained = measure_explaining()
+    say(f"a book of {events:,} events, one more day, and a few calls more")
+    book, large = WORK / "insight-book", WORK / "insight-large.duckdb"
+    built = last_json(
+        run([sys.executable, str(HERE / "insight_builds.py"), "--work", str(WORK), "--events", str(events)])
+    )
+    say(built["table"])
+    organisations = max(1, round(roll_up_events / built["events"] / QUARTERS_ASKED))
+    say(f"{QUARTERS_ASKED} quarters of {organisations} such organisations")
+    command = [sys.executable, str(HERE / "insight_queries.py"), "--events", str(built["events"])]
+    command += ["--published", str(book / "serve" / "tollbook.duckdb"), "--marts", str(large)]
+    command += ["--quarters", str(QUARTERS_ASKED), "--organisations", str(organisations)]
+    asked = last_json(run(command))
+    shutil.rmtree(book)
+    large.unlink()
+    return "\n\n".join([explained, built["table"], asked["table"]])
+
+
+ALONE: dict[str, Callable[[], str]] = {"history": measure_history, "exports": measure_exports}
 """Part to its measure, of those that neither the workload nor a number of rounds is for."""
 
 
@@ -351,6 +379,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--backlog-events", type=int, default=BACKLOG_EVENTS)
     parser.add_argument("--flink-events", type=int, default=FLINK_EVENTS)
+    parser.add_argument("--insight-events", type=int, default=INSIGHT_EVENTS, help="Events of the book that is built.")
+    parser.add_argument("--roll-up-events", type=int, default=ROLL_UP_EVENTS, help="Events that larger marts are of.")
     parser.add_argument("--only", choices=PARTS, action="append", help="Measure this part; may be given again.")
     arguments = parser.parse_args()
     parts = arguments.only or PARTS
@@ -375,9 +405,11 @@ def main() -> None:
         print(f"\n{measure_meter(backlog, python, 1, per_event=False)}", flush=True)
     if "flink" in parts:
         print(f"\n{measure_flink(make_workload(python, arguments.flink_events, arguments.seed))}", flush=True)
+    insight = partial(measure_insight, arguments.insight_events, arguments.roll_up_events)
+    alone: dict[str, Callable[[], str]] = ALONE | {"insight": insight}
     for part in parts:
-        if part in ALONE:
-            print(f"\n{ALONE[part]()}", flush=True)
+        if part in alone:
+            print(f"\n{alone[part]()}", flush=True)
 
 
 if __name__ == "__main__":
