@@ -30,6 +30,12 @@ _CUSTOMER_REVENUE: Final = (
     *(("northwind", "220.00"), ("contoso", "190.00"), ("fabrikam", "150.00")),
     *(("initech", "120.00"), ("umbrella", "60.00"), ("globex", "35.00")),
 )
+_SERVER: Final = {
+    "purchase_price": "24000.00",
+    "useful_life_months": 48,
+    "residual_value": "2400.00",
+    "running": [{"component": "power", "amount": "110.00"}, {"component": "space", "amount": "60.00"}],
+}
 
 Entry = dict[str, Any]
 
@@ -61,6 +67,7 @@ def reference_documents(
         "price_estimates": list(_estimates(first)),
         "plan_offers": list(_offers()),
         "product_revenue": list(_revenue(months)),
+        "inference_paths": list(_paths(first)),
     }
     contract = _contract(first, beyond)
     return {"contract": "# Shape: schemas/documents/contract.schema.json\n" + contract} | {
@@ -163,6 +170,28 @@ def _offers() -> Iterator[Entry]:
         told: Entry = {} if covered is None else {"included": {"unit": "spend", "quantity": covered}}
         told |= {} if seats == 1 else {"minimum_seats": seats}
         yield _entry(plan_id, _SINCE, plan_id=plan_id, **common, fee=fee, **told)
+
+
+def _paths(first: date) -> Iterator[Entry]:
+    """Yield ways to run inference elsewhere, how fast they are, and what could run there: examples, nobody's prices."""
+    told: Entry = {"source": "An example, no price or measurement of anybody's", "observed_on": str(first)}
+    large = {"accelerator": "example-80gb", "accelerators": 1, "currency": "USD", **told}
+    for name, path, terms in (
+        ("example-hyperscaler", "hyperscaler", {"rented": {"hourly_rate": "6.90"}}),
+        ("example-neo-cloud", "neo_cloud", {"rented": {"hourly_rate": "2.90"}}),
+        ("example-server", "on_prem", {"owned": _SERVER}),
+    ):
+        yield _entry(name, _SINCE, offer={"offer_id": name, "path": path, "vendor": name, **large, **terms})
+    for model, output, read in (("example-open-large", "900", "12000"), ("example-open-small", "4000", "40000")):
+        speed = {"output_tokens_per_second": output, "input_tokens_per_second": read, "basis": "estimate", **told}
+        on = {"model": model, "accelerator": "example-80gb", "accelerators": 1}
+        yield _entry(model, _SINCE, throughput={"figure_id": model, **on, **speed})
+    yield _entry("coding", _SINCE, workload={"workload": "code-assistant", "model": "example-open-large"})
+    small = {"workload": "customer-talk", "workflows": ["support-chat", "ticket-summaries"]}
+    yield _entry("customer-talk", _SINCE, workload={**small, "model": "example-open-small"})
+    yield _entry("contracts", _SINCE, workload={"workload": "contract-review", "hostable": False})
+    assumed = {"utilisation": "0.35", "api_price_decline_per_year": "0.50", "hardware_life_months": 36}
+    yield _entry("assumed", _SINCE, assumptions=assumed)
 
 
 def _revenue(months: Sequence[datetime]) -> Iterator[Entry]:
