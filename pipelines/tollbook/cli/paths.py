@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Annotated, Any, Final
 
 import typer
@@ -53,18 +53,30 @@ def paths(
     if as_json:
         print_json({"billing_period": chosen, "rows": rows})
         return
-    shown = [row for _, each in islice(groupby(rows, key=lambda row: row["workload"]), top) for row in each]
+    by_workload = [list(each) for _, each in groupby(rows, key=lambda row: row["workload"])]
     typer.echo(chosen)
     typer.echo()
-    print_table(_HEADINGS, [_line(row) for row in shown])
-    _tell(shown, len({row["workload"] for row in rows}) - len({row["workload"] for row in shown}))
+    print_table(_HEADINGS, [line for each in by_workload[:top] for line in _lines(each)])
+    _tell((row for each in by_workload[:top] for row in each), len(by_workload[top:]))
 
 
-def _line(row: Row) -> Sequence[object]:
+def _lines(rows: Sequence[Row]) -> Iterator[Sequence[object]]:
+    """Yield the lines of a workload; paths that are excluded for one reason share a line."""
+    excluded: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["excluded_reason"] is None:
+            yield _line(row, row["inference_path"])
+        else:
+            excluded.setdefault(row["excluded_reason"], []).append(row)
+    for several in excluded.values():
+        yield _line(several[0], ", ".join(row["inference_path"] for row in several))
+
+
+def _line(row: Row, path: str) -> Sequence[object]:
     cost = _cents(row["path_cost"])
     return (
         row["workload"],
-        row["inference_path"],
+        path,
         f"{cost} *" if row["is_cheapest"] else cost,
         _price(row["cost_per_million_tokens"]),
         _price(row["cost_per_task"]),
@@ -87,7 +99,7 @@ def _tell(rows: Iterable[Row], left: int) -> None:
         if name in held:
             progress(f"{', '.join(sorted(held[name]))}: {words}")
     if left:
-        progress(f"{left:,} more workloads are in --json, or with a larger --top")
+        progress(f"{left:,} more: --json has all workloads, and so has a larger --top")
 
 
 def _cents(amount: str | Decimal | None) -> str | None:

@@ -36,6 +36,7 @@ def row(book: Book, path: str, workload: str = "answers", month: int = 6, **told
 def published(book: Book) -> Settings:
     """Answers on an API, in a neo-cloud and nowhere else; a workload that costs less; the month before."""
     row(book, "on_prem", excluded_reason="no_offer")
+    row(book, "hyperscaler", excluded_reason="no_offer")
     row(
         book,
         "neo_cloud",
@@ -81,13 +82,13 @@ def test_paths_of_a_workload_stand_together(published: Settings, capsys: pytest.
             *("answers", "neo_cloud", "1,440.00 *", "0.1500", "1.2346", "neo", "2", "28.94"),
             *("2,400,000,000", "14.47", "-"),
         ],
-        ["answers", "on_prem", "-", "-", "-", "-", "-", "-", "-", "-", "no_offer"],
+        ["answers", "hyperscaler, on_prem", "-", "-", "-", "-", "-", "-", "-", "-", "no_offer"],
     ]
     assert err.splitlines() == [
         "neo_cloud: another model would serve it: whether it is as good is not compared",
         "neo_cloud: throughput is that of a benchmark in batches at full load, which production does not reach",
         "model_api: calls that tell no path and have a price count as bought from a model API",
-        "1 more workloads are in --json, or with a larger --top",
+        "1 more: --json has all workloads, and so has a larger --top",
     ]
 
 
@@ -96,8 +97,8 @@ def test_json_has_every_digit_of_one_workload(published: Settings, capsys: pytes
     assert told(published, "--workload", "answers", "--json") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["billing_period"] == "2026-06"
-    assert [each["inference_path"] for each in facts["rows"]] == ["model_api", "neo_cloud", "on_prem"]
-    assert [each["break_even_utilisation"] for each in facts["rows"]] == [None, "0.144675925926", None]
+    assert [each["inference_path"] for each in facts["rows"]] == ["model_api", "hyperscaler", "neo_cloud", "on_prem"]
+    assert [each["break_even_utilisation"] for each in facts["rows"]] == [None, None, "0.144675925926", None]
     assert told(published, "--period", "2026-05", "--json") == 0
     assert len(json.loads(capsys.readouterr().out)["rows"]) == 1
 

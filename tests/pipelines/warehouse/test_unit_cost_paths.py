@@ -155,3 +155,31 @@ def test_accelerator_time_of_events_is_a_measure(published: LakeBuilder) -> None
         ("neo_cloud", 1_440, "rented", "neo", False, None, "events", 2, 0, None),
         ("on_prem", 720, "fleet", "rack", True, None, "events", 1, 1_000_000, None),
     ]
+
+
+def test_a_new_price_makes_its_periods_anew_and_new_usage_its_own(
+    published: LakeBuilder, usage: Callable[..., dict[str, Any]]
+) -> None:
+    """Half the rent from what is known later: 720 for the two instances. July has one day: 24 of its 744 hours."""
+    half = """
+  - {entry_id: neo-2, supersedes: [neo], valid_from: 2026-01-01, known_from: 2026-06-01T00:00:00Z, author: a, reason: r,
+     offer: {offer_id: neo, path: neo_cloud, vendor: n, region: eu-1, accelerator: A100, accelerators: 1, currency: USD,
+       source: a new price list, observed_on: 2026-06-01, rented: {hourly_rate: "0.50"}}}
+"""
+    load(published, "inference_paths", PATHS + half.lstrip("\n"))
+    call = {"path": "model_api", "task_id": "c", "input_tokens": 9_000, "output_tokens": 1_000}
+    published.commit([usage("july", "2026-07-01", **call)])
+    build(published.settings, clock=lambda: NOW)
+    rows = published.query(
+        "select billing_period_start::varchar, path_cost, price_source, instances, covered_hours, caveats "
+        "from insight.fct_unit_cost_paths where workload = 'answers' and inference_path = 'neo_cloud' order by 1"
+    )
+    assert rows == [
+        ("2026-06-01", 720, "a new price list", 2, 720, "another_model"),
+        ("2026-07-01", 12, "a new price list", 1, 24, "another_model, part_of_the_period"),
+    ]
+    # Nothing stands twice, and every call is on a path.
+    assert published.query(
+        "select billing_period_start::varchar, sum(observed_calls), count(*) from insight.fct_unit_cost_paths "
+        "group by all order by all"
+    ) == [("2026-06-01", 5, 12), ("2026-07-01", 1, 4)]
