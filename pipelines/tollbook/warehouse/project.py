@@ -99,7 +99,7 @@ def run_dbt(folder: WarehouseFolder, arguments: Sequence[str], *, tell: Tell | N
         options.append("--no-write-json")  # the project is that of the last full refresh, and writing takes 0.7 s
     callbacks = [] if tell is None else [_listener(tell)]
     manifest = _remembered_manifest()
-    with _environment({WAREHOUSE_VARIABLE: str(folder.root)}), _only_new_garbage():
+    with _environment({WAREHOUSE_VARIABLE: str(folder.root)}), _only_new_garbage(), no_debug_events():
         try:
             result = dbtRunner(manifest=manifest, callbacks=callbacks).invoke([*arguments, *options])
             if result.exception is None:
@@ -184,6 +184,36 @@ def _only_new_garbage() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+@contextmanager
+def no_debug_events() -> Iterator[None]:
+    """Let dbt drop at once what it tells at its debug level, as of every statement.
+
+    It makes a message of each event before it asks who wants to hear it, a tenth of what a small build costs, and
+    nobody does: `dbt.log` has what is at the level of information and above.
+    """
+    from dbt_common.events.base_types import BaseEvent, EventLevel
+    from dbt_common.events.event_manager import EventManager
+    from dbt_common.events.event_manager_client import ctx_set_event_manager, get_event_manager
+
+    class InformationAndAbove(EventManager):
+        def fire_event(
+            self,
+            e: BaseEvent,
+            level: EventLevel | None = None,
+            node: Any = None,
+            force_warn_or_error_handling: bool = False,
+        ) -> None:
+            if (level or e.level_tag()) != EventLevel.DEBUG or force_warn_or_error_handling:
+                super().fire_event(e, level, node, force_warn_or_error_handling)
+
+    before = get_event_manager()
+    ctx_set_event_manager(InformationAndAbove())
+    try:
+        yield
+    finally:
+        ctx_set_event_manager(before)
 
 
 @contextmanager
