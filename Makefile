@@ -23,6 +23,8 @@ PYTHON_3_12 ?= $(shell for each in python3.12 $$HOME/.pyenv/versions/3.12*/bin/p
 # The Python is the one that is here: uv may not fetch another.
 export UV_PYTHON_DOWNLOADS := never
 unexport VIRTUAL_ENV
+# Each process would compile all that it imports again, for 5 to 10 s where it builds the warehouse.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show this.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
