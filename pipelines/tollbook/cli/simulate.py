@@ -9,13 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from tollbook.cli.options import Json, print_json, print_table, progress
+from tollbook.cli.options import Home, Json, print_json, print_table, progress
 from tollbook.errors import MisuseError
+from tollbook.settings import Settings
 from tollbook.simulate.organisation import FEWEST_TEAMS, TEAMS
 from tollbook.simulate.simulation import DEFAULT_MONTHS, DEFAULT_START
 
 _PER_MILLION = 1_000_000
 _LIST = "list"
+_SHOWN_DIFFERENCES = 20
 
 
 def register(parent: typer.Typer) -> None:
@@ -83,6 +85,16 @@ def simulate(
     conflicts: Annotated[
         str, typer.Option("--conflicts", help="Share of calls told again with other counts.")
     ] = "0.0002",
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            "--check",
+            help="A truth file written before: hold the published marts against it instead, its scenario or else its "
+            "totals; exit 1 where they differ.",
+            show_default=False,
+        ),
+    ] = None,
+    home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Write an organisation's traffic as native JSON lines, and its exact totals.
@@ -92,7 +104,8 @@ def simulate(
     arrival, ready for `tollbook send`.
 
     With --scenario a published case: price-fall, agent-tokens, hidden-cost, flat-plan or margin. Its parameters are
-    free (--set), and the truth says what the marts must hold of it, amount by amount.
+    free (--set), and the truth says what the marts must hold of it, amount by amount. Write all of it, load the
+    reference files, send, run the meter and build; then --check holds the marts against the truth.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -104,6 +117,9 @@ def simulate(
 
     if scenario == _LIST:
         _list_scenarios(as_json=as_json)
+        return
+    if check is not None:
+        _check(check, Settings.load(home=home), as_json=as_json)
         return
     if assignments and scenario is None:
         raise MisuseError(f"expected --scenario beside --set, got --set {assignments[0]} alone")
@@ -159,6 +175,26 @@ def _print(found: dict[str, Any]) -> None:
     rows = [(name, found[name]) for name in (*shown, *sums)]
     figures = found.get("scenario", {}).get("figures", {})
     print_table(("simulated", "value"), [*rows, ("list cost, USD", f"{cost:.12f}"), *figures.items()])
+
+
+def _check(truth: Path, settings: Settings, *, as_json: bool) -> None:
+    """Print how the published marts compare with a truth file; exit 1 where they differ."""
+    from tollbook.demo.findings import compare_findings, read_truth_file
+    from tollbook.demo.truth import compare
+
+    told = read_truth_file(truth)
+    scenario = told.get("scenario")
+    found = compare(settings, told) if scenario is None else compare_findings(settings, scenario)
+    if as_json:
+        print_json({"amounts": found.amounts, "differences": list(found.differences)})
+    else:
+        for difference in found.differences[:_SHOWN_DIFFERENCES]:
+            typer.echo(difference)
+        if (left := len(found.differences) - _SHOWN_DIFFERENCES) > 0:
+            typer.echo(f"and {left} more")
+        progress(f"{found.amounts:,} amounts of {truth} compared, {len(found.differences):,} differ")
+    if found.differences:
+        raise typer.Exit(1)
 
 
 def _list_scenarios(*, as_json: bool) -> None:

@@ -42,6 +42,9 @@ _PERCENT: Final = 100
 _ERROR_BITS: Final = 44
 """The mart's shares are floats of 53 bits: what some dozen operations on them may lose, of the larger bill."""
 
+_MONTHS_EXPLAINED: Final = 13
+"""The mart explains the pairs of the last months: a year, and the month it is compared with."""
+
 PARAMETERS: Final = (
     amount("price_usd", "10", "0.01", "1000", "USD for a million input tokens at first; output costs five times that"),
     amount("price_fall_percent", "75", "0", "100", "by how much every price has fallen in the last month", places=4),
@@ -129,7 +132,7 @@ def _figures(sides: Sequence[Side]) -> dict[str, str]:
 
 def _effects(setting: Setting, sides: Sequence[Side]) -> Expected:
     rows: list[dict[str, Any]] = []
-    for first, last in combinations(range(len(sides)), 2):
+    for first, last in combinations(range(max(0, len(sides) - _MONTHS_EXPLAINED), len(sides)), 2):
         pair = {"from_period_start": setting.months[first].first_day, "to_period_start": setting.months[last].first_day}
         effects = effects_of(sides[first], sides[last])
         rows += [pair | {"effect": name, "effect_cost": usd(pico)} for name, pico in effects.items() if pico]
