@@ -1,15 +1,18 @@
 """Fixtures for tests that need a real Kafka or a real Flink, one of each for the whole session; and the suite's pace.
 
-A worker takes whole files, those that last longest first, so that no worker is left with one of them at the end. A test
-that fails is named as soon as it has, so that a run that is cut off still says what failed.
+A worker takes whole files, those that last longest first, so that no worker is left with one of them at the end; files
+that share what takes a minute to make go to one worker. A test that fails is named as soon as it has, so that a run
+that is cut off still says what failed.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -31,13 +34,17 @@ hypothesis.settings.load_profile("shared machine")
 
 TESTS = Path(__file__).parent
 LONGEST_FIRST = (
+    "end_to_end/test_flink.py",
+    "end_to_end/test_readers.py",
+    "worked_example/test_worked_example.py",
     "pipelines/flink/test_recovery.py",
     "pipelines/warehouse/test_interrupted.py",
     "pipelines/warehouse/test_build.py",
     "pipelines/warehouse/test_ratings.py",
     "end_to_end/test_faults.py",
     "pipelines/warehouse/test_publish.py",
-    "end_to_end/test_flink.py",
+    "end_to_end/test_real_traffic.py",
+    "end_to_end/test_pitfalls.py",
     "end_to_end/test_any_order.py",
     "end_to_end/test_soak.py",
     "pipelines/stream/gaps/test_gaps.py",
@@ -45,11 +52,22 @@ LONGEST_FIRST = (
     "pipelines/demo/test_demo.py",
     "pipelines/lake/remote/test_machines.py",
     "pipelines/warehouse/test_compaction.py",
+    "pipelines/warehouse/test_charges.py",
+    "pipelines/warehouse/test_closing.py",
+    "pipelines/warehouse/test_billing_calendar.py",
+    "dbt_project/test_project.py",
     "pipelines/warehouse/test_price_index.py",
     "pipelines/warehouse/test_record.py",
     "pipelines/warehouse/test_gate.py",
 )
 """Files that take a minute and more, the longest first; `make test` lists the slowest tests at its end."""
+
+TOGETHER = (
+    ("worked_example/",),
+    ("end_to_end/test_flink.py", "end_to_end/test_real_traffic.py", "pipelines/flink/"),
+    ("pipelines/connection/",),
+)
+"""Files, or folders of them, that share a book, a Flink or a secured Kafka, which each worker makes for itself."""
 
 _LINES_SHOWN = 40
 
@@ -82,6 +100,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _place(item.path, LONGEST_FIRST))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out whole files as `--dist loadfile` does, those of `TOGETHER` to one worker."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    class FilesTogether(LoadFileScheduling):  # type: ignore[misc]  # it is untyped
+        def _split_scope(self, nodeid: str) -> str:
+            return _scope(super()._split_scope(nodeid))
+
+    return FilesTogether(config, log)
+
+
+def _scope(file: str) -> str:
+    """Return what a worker takes as a whole: the first of the files that belong together, or the file itself."""
+    name = file.removeprefix("tests/")
+    return next((group[0] for group in TOGETHER if name.startswith(group)), file)
+
+
 def _place(path: Path, longest: Sequence[str]) -> int:
     name = path.relative_to(TESTS).as_posix() if path.is_relative_to(TESTS) else ""
     return longest.index(name) if name in longest else len(longest)
@@ -96,6 +134,15 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.delenv(LAKE_VARIABLE, raising=False)
     monkeypatch.delenv(LOG_FORMAT_VARIABLE, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _kafka_logs_as_before() -> Iterator[None]:
+    """Give kafka-python its voice back: commands that follow Kafka silence it for their whole process."""
+    logger = logging.getLogger("kafka")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,22 @@ def test_the_longest_files_come_first(tmp_path: Path) -> None:
     assert lines[:2] == ["pipelines/flink/test_recovery.py::test_it", "test_first_by_name.py::test_it"]
 
 
+def test_files_that_share_a_costly_fixture_go_to_one_worker(tmp_path: Path) -> None:
+    """Each worker would make it for itself: four months of a worked book, a cluster of Flink."""
+    told = tmp_path / "told"
+    told.mkdir()
+    for name in ("worked_example/test_a.py", "worked_example/test_b.py", "test_c.py"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        said = f"Path({str(told / path.stem)!r}).write_text(os.environ['PYTEST_XDIST_WORKER'])"
+        path.write_text(f"import os\nfrom pathlib import Path\ndef test_it():\n    {said}\n")
+
+    run(tmp_path, "--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+
+    workers = {path.name: path.read_text() for path in told.iterdir()}
+    assert workers["test_a"] == workers["test_b"] != workers["test_c"]
+
+
 def test_every_file_that_is_called_long_is_there() -> None:
     """A file that was renamed would lose its place without a word."""
     listed = (TESTS / "conftest.py").read_text("utf-8").split("LONGEST_FIRST = (")[1].split(")")[0]
@@ -62,3 +78,13 @@ def test_every_file_that_is_called_long_is_there() -> None:
     assert named
     for name in named:
         assert (TESTS / name).is_file(), name
+
+
+def test_every_file_that_goes_with_others_is_there() -> None:
+    """A folder that was renamed would be made twice without a word."""
+    listed = (TESTS / "conftest.py").read_text("utf-8").split("TOGETHER = (")[1].split("\n)\n")[0]
+    named = re.findall(r'"([^"]+)"', listed)
+
+    assert named
+    for name in named:
+        assert (TESTS / name).exists(), name
