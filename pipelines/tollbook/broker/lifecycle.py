@@ -10,7 +10,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,8 +27,9 @@ from tollbook.services.ports import HOST, accepts, is_free
 from tollbook.settings import Settings
 
 MAIN_CLASS = "kafka.Kafka"
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 STOP_SECONDS = 60.0
+ANSWER_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 _PORT_ATTEMPTS = 5
 _LOG_LINES = 15
@@ -103,7 +104,7 @@ class Broker:
                 progress(f"already running on {HOST}:{port} (pid {pid})")
                 if not self._wait_until_ready(pid, port):
                     raise BrokerError(self._died("it stopped while it was waited for"))
-            return self.status()
+            return replace(self._status(), ready=True)  # it has answered; a busy machine may not answer twice in time
 
     def down(self, progress: Progress) -> BrokerStatus:
         """Stop the broker if it runs; its data stay.
@@ -132,12 +133,19 @@ class Broker:
 
     def status(self) -> BrokerStatus:
         """Return what is known of the broker now, without changing anything."""
+        known = self._status()
+        servers = known.bootstrap_servers
+        ready = known.running and servers is not None and self._answers(servers, timeout_seconds=ANSWER_SECONDS)
+        return replace(known, ready=ready)
+
+    def _status(self) -> BrokerStatus:
+        """Return what is known of the broker without asking it."""
         pid = process.find(self._tail)
         state = read_state(self._state)
         servers = None if state is None else f"{HOST}:{state.port}"
         return BrokerStatus(
             running=pid is not None,
-            ready=pid is not None and servers is not None and self._answers(servers, timeout_seconds=2.0),
+            ready=False,
             pid=pid,
             bootstrap_servers=servers,
             kafka_version=jars.KAFKA_VERSION,
@@ -245,7 +253,7 @@ class Broker:
         """
         deadline = time.monotonic() + READY_SECONDS
         while process.runs(pid, self._tail):
-            if accepts(port) and self._answers(f"{HOST}:{port}", timeout_seconds=5.0):
+            if accepts(port) and self._answers(f"{HOST}:{port}", timeout_seconds=ANSWER_SECONDS):
                 return True
             if time.monotonic() > deadline:
                 raise BrokerError(

@@ -25,7 +25,7 @@ from tollbook.services.ports import HOST
 from tollbook.settings import Settings
 
 STOP_SECONDS = 30.0
-PORT_SECONDS = 10.0
+PORT_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 _PORT_ATTEMPTS = 3
 _DEFAULTS = FlinkOptions()

@@ -15,7 +15,7 @@ from tollbook.flink.rest import FlinkRest
 from tollbook.services import process
 from tollbook.services.ports import HOST, accepts
 
-READY_SECONDS = 120.0
+READY_SECONDS = 240.0
 _POLL_SECONDS = 0.2
 _LOG_LINES = 15
 _PORT_TAKEN = re.compile("BindException|Address already in use|Failed to add port|Could not start rest endpoint")

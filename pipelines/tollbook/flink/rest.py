@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tollbook.errors import FlinkError
 
-TIMEOUT_SECONDS: Final = 10.0
+TIMEOUT_SECONDS: Final = 30.0
 SAVEPOINT_SECONDS: Final = 120.0
 _POLL_SECONDS = 0.2
 _LONGEST_ANSWER = 600

@@ -73,7 +73,11 @@ class WorkerPool:
         """End every worker and the process that they are forked from."""
         os.close(self._write_end)
         self._forks.terminate()
-        self._forks.wait(timeout=STOP_SECONDS)
+        try:
+            self._forks.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._forks.kill()
+            self._forks.wait()
 
     def _start_forking(self) -> subprocess.Popen[str]:
         """Start the process that workers are forked from; it imports Beam and then waits for requests."""
