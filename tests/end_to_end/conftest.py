@@ -34,7 +34,7 @@ from tollbook.warehouse.query import ask
 
 SERVER = Path(__file__).with_name("command_server.py")
 READER = Path(__file__).with_name("reader_process.py")
-_PATIENCE_SECONDS = 180.0
+_PATIENCE_SECONDS = 300.0
 _LEFTOVERS = ("*.tmp", ".new-*", ".upkeep-*")
 _EVENT_ID = re.compile(rb'"event_id":\s*"([^"]*)"')
 _VOIDED = {

@@ -32,7 +32,7 @@ from tollbook.warehouse.build import build
 from tollbook.warehouse.status import warehouse_status
 
 ROUNDS, A_ROUND = 6, 40
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 EVENT: dict[str, Any] = {
     "source": "anthropic",
     "provider": "anthropic",
@@ -114,10 +114,12 @@ class Reader(threading.Thread):
             return
         paths = [str(self._settings.lake / file.entry.path) for file in files]
         try:
-            found = duckdb.execute(
-                "select count(*), count(distinct event_id), sum(input_tokens)::bigint from read_parquet($paths)",
-                {"paths": paths},
-            ).fetchall()
+            # A connection of its own: the one that duckdb offers is the process's, and so another thread's too.
+            with duckdb.connect() as connection:
+                found = connection.execute(
+                    "select count(*), count(distinct event_id), sum(input_tokens)::bigint from read_parquet($paths)",
+                    {"paths": paths},
+                ).fetchall()
         except duckdb.IOException:
             files_in_force(self._settings.lake, table="usage", commit=snapshot.manifest.commit)
             raise

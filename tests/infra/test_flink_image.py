@@ -80,7 +80,7 @@ def test_the_sidecar_listens_and_ends_when_it_is_told(pool: tuple[subprocess.Pop
     process.send_signal(signal.SIGTERM)
 
     assert said.rstrip().endswith(f"listening on 127.0.0.1:{port}")
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=300) == 0
 
 
 def test_a_sidecar_without_a_port_says_what_it_expected() -> None:

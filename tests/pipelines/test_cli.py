@@ -37,7 +37,7 @@ EVERY_COMMAND = dict(commands(typer.main.get_command(cli.build_app())))
 def run(*arguments: str, program: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run `tollbook` in a process of its own, or a program that calls `main` with a noun of its own."""
     command = [sys.executable, "-m", "tollbook"] if program is None else [sys.executable, "-c", program]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=300, check=False)
 
 
 def program(body: str) -> str:
@@ -147,7 +147,7 @@ def test_ctrl_c_ends_with_one_short_line() -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         os.kill(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=300)
 
     assert (process.returncode, err) == (130, "tollbook: interrupted\n")
 
@@ -173,7 +173,7 @@ def test_a_reader_that_leaves_is_no_error(lines: int) -> None:
         process.stdout.close()
         process.stdin.close()
         err = process.stderr.read()
-        process.wait(timeout=30)
+        process.wait(timeout=300)
 
     assert (process.returncode, err) == (141, "")
 

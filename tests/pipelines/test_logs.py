@@ -66,7 +66,7 @@ def test_a_signal_that_comes_while_a_line_is_written_tells_after_it() -> None:
     log = JsonLog(stream)
     writer = Thread(target=log, args=(Notice("commit 7: 10 read", event="commit", commit=7),), daemon=True)
     writer.start()
-    writer.join(timeout=30)
+    writer.join(timeout=300)
     assert not writer.is_alive()
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["commit", "stopping"]
 

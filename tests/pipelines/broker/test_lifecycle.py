@@ -38,7 +38,7 @@ def home(tmp_path: Path) -> Iterator[Settings]:
 
 def wait_until_gone(pid: int) -> None:
     """Wait until a killed process has ended; a zombie has."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         try:
             if not Path(f"/proc/{pid}/cmdline").read_bytes():
@@ -55,7 +55,7 @@ def test_what_was_acknowledged_is_there_after_kill_nine_and_up_again(home: Setti
     assert first.pid is not None
     ensure_topics(home, ["llm.usage"])
     producer = KafkaProducer(bootstrap_servers=bootstrap(home))
-    producer.send("llm.usage", b"kept", partition=2).get(20)
+    producer.send("llm.usage", b"kept", partition=2).get(300)
     producer.close()
 
     os.kill(first.pid, signal.SIGKILL)
@@ -70,7 +70,7 @@ def test_what_was_acknowledged_is_there_after_kill_nine_and_up_again(home: Setti
     assert second.bootstrap_servers == first.bootstrap_servers
     consumer = KafkaConsumer(bootstrap_servers=bootstrap(home), auto_offset_reset="earliest")
     consumer.assign([TopicPartition("llm.usage", 2)])
-    records = [each.value for batch in consumer.poll(20_000).values() for each in batch]
+    records = [each.value for batch in consumer.poll(300_000).values() for each in batch]
     consumer.close()
     assert records == [b"kept"]
 
@@ -100,7 +100,7 @@ def test_two_ups_at_once_start_one_broker(home: Settings) -> None:
     """Two terminals, or a script that races itself, must not make two brokers over one data folder."""
     command = [sys.executable, "-m", "tollbook", "broker", "up", "--json", "--home", str(home.home)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    answers = [process.communicate(timeout=120) for process in both]
+    answers = [process.communicate(timeout=300) for process in both]
 
     assert [process.returncode for process in both] == [0, 0], answers
     first, second = (json.loads(stdout) for stdout, _ in answers)

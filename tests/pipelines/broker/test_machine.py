@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import socket
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from tollbook.broker import BrokerStatus, machine
-from tollbook.broker.ports import free_pair
 from tollbook.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,9 +47,11 @@ def test_a_checksum_in_python_is_found(settings: Settings, monkeypatch: pytest.M
 def test_a_kafka_that_does_not_answer_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A named Kafka is meant to be there; the embedded one may rest."""
     monkeypatch.setattr(machine, "ANSWER_SECONDS", 0.2)
-    port, _ = free_pair()
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # held, so that no other program listens there meanwhile
+        servers = f"127.0.0.1:{silent.getsockname()[1]}"
 
-    assert find(Settings(home=tmp_path, bootstrap_servers=f"127.0.0.1:{port}"), "kafka").state == "missing"
+        assert find(Settings(home=tmp_path, bootstrap_servers=servers), "kafka").state == "missing"
     assert find(Settings(home=tmp_path), "kafka").state == "note"
 
 

@@ -41,7 +41,7 @@ def run(home: Path, *, seed: int = 1) -> subprocess.CompletedProcess[str]:
     """Run a small demo to its end."""
     environment = os.environ | {BOOTSTRAP_VARIABLE: NOWHERE}
     return subprocess.run(
-        command(home, seed=seed), capture_output=True, text=True, timeout=300, check=False, env=environment
+        command(home, seed=seed), capture_output=True, text=True, timeout=900, check=False, env=environment
     )
 
 
@@ -214,7 +214,7 @@ def test_an_interrupt_at_any_moment_leaves_nothing_running(tmp_path: Path, numbe
         moment = random.uniform(0, 8)
         time.sleep(moment)
         demo.send_signal(number)
-        out, err = demo.communicate(timeout=90)
+        out, err = demo.communicate(timeout=300)
 
     said = "".join([*told, err])
     assert demo.returncode == 130, f"after {after!r} and {moment:.3f} s: {said}"

@@ -72,7 +72,7 @@ def test_status_tells_processes_and_jobs_and_ends_with_0_when_all_is_well(
 ) -> None:
     """A script waits for it."""
     command = [sys.executable, "-m", "tollbook", "flink", "status", "--json", "--home", str(flink_home.home)]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    told = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     status = json.loads(told.stdout)
 
     assert (status["ready"], status["rest_url"]) == (True, flink_cluster.rest_url)
@@ -85,7 +85,7 @@ def test_a_home_that_never_had_a_cluster_ends_with_1(tmp_path: Path) -> None:
     """And neither `status` nor `down` makes its folder."""
     for command, code in (("status", 1), ("down", 0)):
         arguments = [sys.executable, "-m", "tollbook", "flink", command, "--home", str(tmp_path)]
-        assert subprocess.run(arguments, capture_output=True, timeout=120, check=False).returncode == code
+        assert subprocess.run(arguments, capture_output=True, timeout=300, check=False).returncode == code
     assert list(tmp_path.iterdir()) == []
 
 

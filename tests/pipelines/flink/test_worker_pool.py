@@ -19,7 +19,8 @@ from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc, e
 
 from tollbook.services.ports import any_free
 
-DEADLINE_SECONDS = 120.0
+DEADLINE_SECONDS = 300.0
+PORTS_TRIED = 3
 
 
 def wait_until(holds: Callable[[], bool], what: str) -> None:
@@ -42,14 +43,22 @@ class Pool:
     """A pool in a process of its own, and a task manager's side of the conversation."""
 
     def __init__(self, folder: Path) -> None:
-        (self.port,) = any_free(1)
         self.log = folder / "pool.log"
-        with self.log.open("wb") as sink:
-            command = [sys.executable, "-m", "tollbook.flink.worker_pool", "--port", str(self.port)]
-            self.process = subprocess.Popen(command, stdout=sink, stderr=sink)
-        wait_until(lambda: "listening on" in self.log.read_text("utf-8"), "a pool that listens")
+        for _ in range(PORTS_TRIED):
+            (self.port,) = any_free(1)
+            with self.log.open("wb") as sink:
+                command = [sys.executable, "-m", "tollbook.flink.worker_pool", "--port", str(self.port)]
+                self.process = subprocess.Popen(command, stdout=sink, stderr=sink)
+            wait_until(lambda: self.listens() or self.process.poll() is not None, "a pool that listens")
+            if self.listens():
+                break
+        assert self.listens(), self.log.read_text("utf-8")
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
         self.stub = beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(self.channel)
+
+    def listens(self) -> bool:
+        """Return whether it took its port; another program may have been quicker."""
+        return "listening on" in self.log.read_text("utf-8")
 
     def start(self, worker_id: str, control: str) -> int:
         """Ask for a worker and return its pid."""

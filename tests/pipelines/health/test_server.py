@@ -47,12 +47,12 @@ def test_what_is_no_address_is_misuse(told: str) -> None:
 def test_the_page_is_there_as_long_as_the_meter() -> None:
     """With our metrics and those of the process; its port is free again at once."""
     with serving_metrics("127.0.0.1:0", One()) as address:
-        with urlopen(address, timeout=10) as answer:  # noqa: S310  our own server
+        with urlopen(address, timeout=300) as answer:  # noqa: S310  our own server
             told = answer.read().decode()
         assert "# TYPE tollbook_epoch gauge\ntollbook_epoch 3.0\n" in told
         assert "process_resident_memory_bytes" in told
     with pytest.raises(URLError):
-        urlopen(address, timeout=10)  # noqa: S310  our own server
+        urlopen(address, timeout=300)  # noqa: S310  our own server
 
 
 def test_an_address_in_use_is_misuse_and_says_so() -> None:

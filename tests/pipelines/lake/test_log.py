@@ -76,7 +76,7 @@ def test_of_many_writers_at_once_exactly_one_wins(tmp_path: Path) -> None:
         assert writer.stdin is not None
         writer.stdin.write(b"go\n")
         writer.stdin.flush()
-    codes = [writer.wait(timeout=60) for writer in writers]
+    codes = [writer.wait(timeout=300) for writer in writers]
     for writer in writers:
         assert writer.stdin is not None
         writer.stdin.close()
@@ -116,7 +116,7 @@ def test_a_dead_holder_holds_nothing(tmp_path: Path) -> None:
     with pytest.raises(LakeLockedError, match=f"process {holder.pid}"), log_lock(tmp_path):
         pass
     holder.kill()
-    holder.wait(timeout=60)
+    holder.wait(timeout=300)
     holder.stdout.close()
     holder.stdin.close()
     with log_lock(tmp_path, wait=True):

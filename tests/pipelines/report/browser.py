@@ -170,7 +170,7 @@ def browser(profile: Path) -> Iterator[Browser]:
             yield Browser(writing, reading)
         finally:
             process.terminate()
-            process.wait(timeout=60)
+            process.wait(timeout=300)
 
 
 def _pipe() -> tuple[int, int]:

@@ -233,7 +233,7 @@ def test_the_command_reads_standard_input_prints_json_and_says_by_its_exit_code_
     topic = new_topic()
     piped = b"\n".join(lines_of(5))
     done = subprocess.run(
-        tollbook(settings, "-", "--topic", topic, "--json"), input=piped, capture_output=True, timeout=60, check=False
+        tollbook(settings, "-", "--topic", topic, "--json"), input=piped, capture_output=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -257,7 +257,7 @@ def test_the_command_tells_rows_that_cannot_be_mapped_and_ends_with_1(
         tollbook(settings, bad, "--mapping", str(mapping), "--topic", new_topic()),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 1
@@ -283,7 +283,7 @@ def test_ctrl_c_ends_the_command_with_what_was_acknowledged(
     while len(stored(topic)) < 5:
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     told = json.loads(out)
     assert (told["records"], told["unacknowledged"], told["interrupted"]) == (5, 0, True)

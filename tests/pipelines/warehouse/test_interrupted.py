@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -93,9 +95,18 @@ def test_second_build_waits_for_the_first(lake: LakeBuilder, event: Any) -> None
     first = start_build(lake)
     assert first.stdout is not None
     assert first.stdout.readline().startswith("gate:")
+    os.kill(first.pid, signal.SIGSTOP)  # until the second waits for it, however slow the second is
     told: list[str] = []
 
-    second = build(lake.settings, tell=told.append)
+    def hear(message: str) -> None:
+        told.append(message)
+        if "waiting for it to end" in message:
+            os.kill(first.pid, signal.SIGCONT)
+
+    try:
+        second = build(lake.settings, tell=hear)
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
 
     assert first.wait() == 0
     first.communicate()

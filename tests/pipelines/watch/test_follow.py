@@ -261,7 +261,7 @@ def test_a_signal_ends_following_well(
     while noted(settings) < path.stat().st_size:
         assert process.poll() is None
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, json.loads(out)["records"]) == (0, 1), err
     assert b"Traceback" not in err
 
@@ -279,9 +279,9 @@ def test_a_killed_watcher_resumes_and_nothing_is_there_twice(
         assert process.poll() is None
     append(path, half[:70])
     os.kill(process.pid, signal.SIGKILL)
-    process.wait(timeout=60)
+    process.wait(timeout=300)
     append(path, half[70:], call("msg_3"))
-    done = subprocess.run(command(settings, projects, topic, "--once"), capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command(settings, projects, topic, "--once"), capture_output=True, timeout=300, check=False)
     assert (done.returncode, json.loads(done.stdout)["records"]) == (0, 2), done.stderr
     assert ids(on_topic(topic)) == ["msg_1", "msg_2", "msg_3"]
 
@@ -292,8 +292,8 @@ def test_the_command_ends_with_1_where_lines_could_not_be_read_and_with_2_on_mis
     """Schedulers look at the exit code."""
     append(projects / "s.jsonl", call("msg_1"), b"{\n")
     topic = new_topic()
-    found = subprocess.run(command(settings, projects, topic, "--once"), capture_output=True, timeout=60, check=False)
+    found = subprocess.run(command(settings, projects, topic, "--once"), capture_output=True, timeout=300, check=False)
     assert (found.returncode, json.loads(found.stdout)["unreadable"]) == (1, 1), found.stderr
     wrong = command(settings, projects, topic, "--once", "--label", "team")
-    misused = subprocess.run(wrong, capture_output=True, timeout=60, check=False)
+    misused = subprocess.run(wrong, capture_output=True, timeout=300, check=False)
     assert (misused.returncode, misused.stdout) == (2, b"")

@@ -85,7 +85,7 @@ def test_second_rerate_waits_for_the_first_and_finds_nothing_left(usage: StoredU
         assert waiting.poll() is None
         assert newest_rating(usage.settings.lake) == 0
     other = start_rerate(usage, "3")
-    told = [process.communicate(timeout=120)[0].splitlines()[-1] for process in (waiting, other)]
+    told = [process.communicate(timeout=300)[0].splitlines()[-1] for process in (waiting, other)]
 
     assert sorted(told) == ["1", "None"]
     assert usage.in_force() == [Decimal(3)]

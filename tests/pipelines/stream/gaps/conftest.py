@@ -105,7 +105,7 @@ class GapCase:
             yield client
 
     @staticmethod
-    def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
+    def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
         """Return as soon as a condition holds."""
         deadline = time.monotonic() + seconds
         while not condition():

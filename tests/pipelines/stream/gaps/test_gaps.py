@@ -210,7 +210,7 @@ def test_a_meter_that_follows_ends_with_the_command_to_run_when_its_topic_is_mad
     case.wait_for(lambda: process.poll() is not None or newest(case.settings.lake) is not None)
     case.make_anew()
     case.send("b", "c")
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 1, errors.decode()
     assert f'tollbook gaps accept {case.topic} --reason "..."' in errors.decode()
     assert "Traceback" not in errors.decode()
