@@ -88,3 +88,28 @@ def test_every_file_that_goes_with_others_is_there() -> None:
     assert named
     for name in named:
         assert (TESTS / name).exists(), name
+
+
+def test_no_test_gives_up_on_a_process_within_minutes() -> None:
+    """A wait ends when what it waits for is there, so patience costs nothing; a busy machine costs those without."""
+    short = {
+        f"{path.relative_to(TESTS)}: timeout={seconds}"
+        for path in TESTS.rglob("*.py")
+        if "bench" not in path.parts
+        for seconds in re.findall(r"\btimeout=(\d+)\b", path.read_text("utf-8"))
+        if int(seconds) < 300
+    }
+
+    assert short == set()
+
+
+def test_no_property_fails_since_the_machine_is_slow() -> None:
+    """Settings of a test's own take the place of the suite's, also where they only mean to let a fixture be shared."""
+    strict = [
+        f"{path.relative_to(TESTS)}: {found}"
+        for path in TESTS.rglob("test_*.py")
+        for found in re.findall(r"suppress_health_check=(\[[^\]]*\])", path.read_text("utf-8"))
+        if path != Path(__file__) and "too_slow" not in found
+    ]
+
+    assert strict == []

@@ -237,7 +237,9 @@ METHODS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     amounts=st.lists(st.decimals(0, 10**6, places=12), min_size=2, max_size=2),
     methods=st.tuples(METHODS, METHODS.filter(lambda method: method["method"] != "fixed")),

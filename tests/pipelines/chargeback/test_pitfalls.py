@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from tests.pipelines.chargeback.conftest import Charge
 
 Told = Callable[..., dict[str, Any]]
-few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @few

@@ -161,7 +161,9 @@ def test_the_same_data_give_the_same_charges(charge: Charge, told: Told, used: T
     assert charge(usage, subscriptions=plans) == charge(usage[::-1], subscriptions=plans)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     fee=st.decimals(0, 10**6, places=12),
     first=st.dates(date(2024, 1, 1), date(2025, 12, 31)),

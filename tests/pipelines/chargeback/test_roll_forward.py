@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Told = Callable[..., dict[str, Any]]
 Row = dict[str, Any]
-few = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 OCTOBER = datetime(2026, 10, 3, tzinfo=UTC)
 MONTHS = tuple(date(2026, month, 1) for month in (6, 7, 8, 9, 10))
 TEAMS = ("ant", "bee", "cat", "unallocated")

@@ -23,7 +23,7 @@ NAMES = ("a", "b", "c")
 CURRENCIES = ("EUR", "USD")
 # Of each charge by name, month and currency: no amount of None is known.
 World = Mapping[tuple[str, date, str], Decimal | None]
-few = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 amounts = st.none() | st.decimals(-(10**9), 10**9, places=12) | st.sampled_from([Decimal(0), Decimal(5)])
 # What was never said stays away; what was said may be gone, dearer, or the same later on.
 worlds = st.dictionaries(

@@ -260,8 +260,11 @@ def test_a_refusal_after_the_first_connection_is_known(secured: SecureKafka) -> 
     assert "to let the user 'meter,eu=1' in, it refused" in failure.message
 
 
-def test_admin_and_doctor_say_the_same_words(secured: SecureKafka, stranger: Authority, tmp_path: Path) -> None:
+def test_admin_and_doctor_say_the_same_words(
+    secured: SecureKafka, stranger: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`tollbook doctor` is where one looks first."""
+    monkeypatch.setattr("tollbook.broker.machine.ANSWER_SECONDS", 300.0)
     wrong = Settings(
         home=tmp_path,
         bootstrap_servers=secured.scram,

@@ -44,7 +44,7 @@ def test_leaving_does_not_wait_for_threads() -> None:
     """Beam's workers would go on reading from a broker that is gone."""
     program = (
         "import threading, time; from tollbook.demo.interrupts import leave_at_once; "
-        "threading.Thread(target=time.sleep, args=(60,)).start(); print('out'); leave_at_once()"
+        "threading.Thread(target=time.sleep, args=(3_600,)).start(); print('out'); leave_at_once()"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert (told.returncode, told.stdout, told.stderr) == (130, "out\n", "")

@@ -15,6 +15,8 @@ from tollbook.health.kafka import PartitionHealth, kafka_health
 from tollbook.lake.manifest import Manifest
 from tollbook.settings import Settings
 
+PATIENCE_SECONDS = 300.0
+
 
 def send(settings: Settings, topic: str, partition: int, count: int) -> None:
     """Put records on a partition."""
@@ -32,7 +34,7 @@ def test_lag_is_by_partition_new_ones_too(
     topic = new_topic(partitions=2)
     send(settings, topic, 0, 5)
     send(settings, topic, 1, 3)
-    found = kafka_health(settings, manifest(offsets={topic: {0: 4}}))
+    found = kafka_health(settings, manifest(offsets={topic: {0: 4}}), answer_seconds=PATIENCE_SECONDS)
     assert (found.answers, found.lag) == (True, 4)
     assert found.partitions == (
         PartitionHealth(topic, 0, committed=4, first=0, end=5),
@@ -46,7 +48,9 @@ def test_offsets_of_the_book_are_counted_back_to_those_of_kafka(
     """A log that began anew, as an operator accepted, goes on in the book above its old end."""
     topic = new_topic(partitions=1)
     send(settings, topic, 0, 5)
-    found = kafka_health(settings, manifest(offsets={topic: {0: 103}}, offset_bases={topic: {0: 100}}))
+    found = kafka_health(
+        settings, manifest(offsets={topic: {0: 103}}, offset_bases={topic: {0: 100}}), answer_seconds=PATIENCE_SECONDS
+    )
     assert found.partitions == (PartitionHealth(topic, 0, committed=3, first=0, end=5),)
 
 
@@ -61,7 +65,7 @@ def test_what_an_open_transaction_holds_back_is_no_lag(
     producer.begin_transaction()
     producer.send(topic, value=b"{}", partition=0)
     producer.flush()
-    found = kafka_health(settings, manifest(offsets={topic: {0: 2}}))
+    found = kafka_health(settings, manifest(offsets={topic: {0: 2}}), answer_seconds=PATIENCE_SECONDS)
     producer.abort_transaction()
     producer.close()
     assert found.lag == 0
@@ -77,7 +81,8 @@ def test_offsets_that_are_gone_and_logs_that_are_shorter_are_seen(
     assert settings.bootstrap_servers is not None
     with admin(settings.bootstrap_servers) as client:
         client.delete_records({TopicPartition(topic, 0): 4})
-    gone, shorter = kafka_health(settings, manifest(offsets={topic: {0: 1, 1: 9}})).partitions
+    found = kafka_health(settings, manifest(offsets={topic: {0: 1, 1: 9}}), answer_seconds=PATIENCE_SECONDS)
+    gone, shorter = found.partitions
     assert (gone.lost, gone.lag, gone.began_anew) == (3, 1, False)
     assert (shorter.lost, shorter.lag, shorter.began_anew) == (0, 0, True)
 
@@ -88,12 +93,16 @@ def test_topics_that_are_absent_or_others_are_named(
     """By Kafka's own id of a topic, which a new one by an old name does not have."""
     topic = new_topic(partitions=1)
     told = manifest(offsets={topic: {0: 0}, "llm.usage.gone": {0: 0}}, topic_ids={topic: "an id of another"})
-    found = kafka_health(settings, told)
+    found = kafka_health(settings, told, answer_seconds=PATIENCE_SECONDS)
     assert (found.absent, found.remade) == (("llm.usage.gone",), (topic,))
     assert settings.bootstrap_servers is not None
     with admin(settings.bootstrap_servers) as client:
         (described,) = client.describe_topics([topic])
-    same = kafka_health(settings, manifest(offsets={topic: {0: 0}}, topic_ids={topic: str(described["topic_id"])}))
+    same = kafka_health(
+        settings,
+        manifest(offsets={topic: {0: 0}}, topic_ids={topic: str(described["topic_id"])}),
+        answer_seconds=PATIENCE_SECONDS,
+    )
     assert (same.absent, same.remade) == ((), ())
 
 

@@ -64,7 +64,7 @@ EVENTS = st.fixed_dictionaries(
     }
 )
 BATCHES = st.lists(EVENTS, min_size=1, max_size=12)
-ONCE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+ONCE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 
 
 def as_rows(drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -43,7 +43,9 @@ def islands(tellings: list[Telling], call: int) -> list[set[int]]:
     return groups
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 150), st.integers(1, 4)), min_size=1, max_size=12),
     st.integers(0, 3),
