@@ -23,9 +23,18 @@ MARTS = {
     ),
     "insight": (
         *("fct_price_index", "fct_cost_drivers", "fct_price_volume_mix"),
-        *("fct_subsidies", "fct_margins", "fct_forecast", "fct_unit_cost_paths"),
+        *("fct_subsidies", "fct_margins", "fct_forecast", "fct_customer_concentration", "fct_unit_cost_paths"),
     ),
-    "engineering": (*("fct_usage_daily", "fct_tasks", "fct_task_economics", "fct_agent_costs", "fct_hidden_cost"),),
+    "engineering": (
+        *(
+            "fct_usage_daily",
+            "fct_tasks",
+            "fct_task_economics",
+            "fct_agent_costs",
+            "fct_agent_calls",
+            "fct_hidden_cost",
+        ),
+    ),
     "audit": ("fct_ledger_balance", "fct_kafka_offsets", "fct_tellings_daily", "fct_lineage"),
 }
 Row = dict[str, Any]

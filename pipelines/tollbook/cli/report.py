@@ -14,7 +14,7 @@ def register(parent: typer.Typer) -> None:
 
 
 def report(*, home: Home = None, as_json: Json = False) -> None:
-    """Write the report site: why the bill changed, what tasks cost, hidden cost, subsidies of plans, margins.
+    """Write the report site: why the bill changed, what tasks cost, hidden cost, plans, margins, what is ahead.
 
     HTML pages below `exports/report/` of the book's folder, each one file that needs no network; the first one printed
     is the one to open. They show the published file, with filters that stand in the page's address.

@@ -51,6 +51,8 @@ const Theme = (() => {
   // Whether charts stand on a screen as narrow as a phone's.
   const isPhone = () => phone.matches && !isPaper;
 
+  const isOnPaper = () => isPaper;
+
   // Calls a function now, again when the reader's light or the screen changes, and for paper, which is light.
   function keepDrawn(drawAll) {
     const printed = (now) => () => {
@@ -66,5 +68,5 @@ const Theme = (() => {
     document.documentElement.dataset.drawn = "yes";
   }
 
-  return { colour, draw, isPhone, keepDrawn };
+  return { colour, draw, isOnPaper, isPhone, keepDrawn };
 })();

@@ -17,6 +17,8 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from tests.pipelines.report import site_rows_ahead
+
 if TYPE_CHECKING:
     from tests.pipelines.conftest import Book
 
@@ -81,13 +83,14 @@ def explain(book: Book) -> Book:
     _hidden_cost(book)
     _subsidies(book)
     _margins(book)
+    site_rows_ahead.look_ahead(book)
     return book
 
 
 def _tasks(book: Book) -> None:
     """Search: in October a success at 1 and a failure at 3 USD, of release 2. Legal: in September 0.5 USD, not judged.
 
-    Search's main agent makes calls of 1 USD itself and leads to a helper's of 3 USD.
+    Search's main agent makes calls of 1 USD itself and leads to a helper's of 3 USD, of which 0.5 are main's again.
     """
     for task, began, cost, values in (
         ("task-1", "2026-10-02 10:00:00+00", "1", {"outcome": "success"}),
@@ -116,6 +119,24 @@ def _tasks(book: Book) -> None:
             tasks=2,
             calls=2,
             inclusive_calls=4,
+            unpriced_calls=0,
+            inclusive_unpriced_calls=0,
+            effective_cost=Decimal(own),
+            inclusive_effective_cost=Decimal(inclusive),
+        )
+    branches = ((("main",), "1", "4"), (("main", "helper"), "2.5", "3"), (("main", "helper", "main"), "0.5", "0.5"))
+    for path, own, inclusive in branches:
+        book.add(
+            "engineering.fct_agent_calls",
+            usage_date=date(2026, 10, 31),
+            team="search",
+            workflow="answers",
+            agent_path=list(path),
+            agent=path[-1],
+            billing_currency="USD",
+            tasks=2,
+            calls=1,
+            inclusive_calls=4 - len(path),
             unpriced_calls=0,
             inclusive_unpriced_calls=0,
             effective_cost=Decimal(own),

@@ -92,18 +92,57 @@ def test_pages_hold_the_sums_of_the_book(explained: Book) -> None:
     assert [each["priced_succeeded_tasks"] for each in cohorts] == [0, 1]
     agents = {each["agent"]: each["inclusive_cost"] for each in records(read.tables["agents"])}
     assert agents == {"main": "4000000000000", "helper": "3000000000000"}
+    branches = {tuple(each["path"]): each["cost"] for each in records(read.tables["branches"])}
+    assert branches == {
+        ("main",): "1000000000000",
+        ("main", "helper"): "2500000000000",
+        ("main", "helper", "main"): "500000000000",
+    }
+
+
+def test_teams_that_only_a_forecast_tells_of_have_names(explained: Book) -> None:
+    """A scenario may assume a team that has used nothing, and a team may be too young to be in any bill."""
+    read = read_book(explained.publish())
+
+    assert read.teams == ("legal", "new", "search", "tax")
+    assert {team for team, _ in read.cells} == {"legal", "search"}
+    assert read.names["months"] == ("Nov 2026", "Dec 2026")
+
+
+def test_history_ends_with_the_last_complete_day_and_its_weeks_are_whole(explained: Book) -> None:
+    """The week to 31 October has 4 and 1 USD, the one before 3; what came on 1 November is not known to a forecast."""
+    read = read_book(explained.publish())
+    history = records(read.tables["history"])
+    search, legal = (read.teams.index(team) for team in ("search", "legal"))
+
+    assert {(each["label"], each["team"]): each["cost"] for each in history if each["span"] == "month"} == {
+        ("Sep 2026", search): pico(Decimal(20)),
+        ("Sep 2026", legal): pico(Decimal(2)),
+        ("Oct 2026", search): pico(Decimal(30)),
+        ("Oct 2026", legal): pico(Decimal(1)),
+    }
+    weeks = {(each["label"], each["team"]): each["cost"] for each in history if each["span"] == "week"}
+    assert {key: weeks[key] for key in weeks if key[0] in {"24 Oct 2026", "31 Oct 2026"}} == {
+        ("24 Oct 2026", search): pico(Decimal(3)),
+        ("31 Oct 2026", search): pico(Decimal(4)),
+        ("31 Oct 2026", legal): pico(Decimal(1)),
+    }
+    # Nine whole weeks go back to 30 August, so the first begins before 1 September and is left out.
+    assert min(each["starts"] for each in history if each["span"] == "week") >= "2026-09-01"
 
 
 def test_percentiles_are_there_for_every_choice(explained: Book) -> None:
     """They cannot be added: tasks of 0.5, 1 and 3 USD have a median of 1, search's alone one of 1 too, legal's 0.5."""
-    found = records(read_book(explained.publish()).tables["percentiles"])
+    read = read_book(explained.publish())
+    found = records(read.tables["percentiles"])
+    legal, search = (read.teams.index(team) for team in ("legal", "search"))
     medians = {(each["period"], each["team"], each["workflow"]): each["p50"] for each in found}
 
     one, half = "1000000000000", "500000000000"
     assert medians[None, None, None] == one
-    assert medians[1, None, None] == medians[None, 1, None] == medians[1, 1, 0] == one
-    assert medians[0, None, None] == medians[None, 0, 1] == half
-    assert (0, 1, None) not in medians
+    assert medians[1, None, None] == medians[None, search, None] == medians[1, search, 0] == one
+    assert medians[0, None, None] == medians[None, legal, 1] == half
+    assert (0, search, None) not in medians
 
 
 def test_of_many_workflows_the_dearest_have_names_and_none_is_lost(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +172,20 @@ def test_every_effect_purpose_rule_and_reason_has_words() -> None:
     reasons = re.search(r"name: unknown_reason\n.*?\n.*?description: (.*)", margins)
     assert reasons is not None
     assert set(re.findall(r"`(\w+)`", reasons[1])) == set(words.REASONS)
+    insight = ROOT / "dbt_project/models/marts/insight"
+    of_columns = {"inference_paths", "break_even_tokens", "covered_hours"}
+    for file, column, known in (
+        ("_forecast__models.yml", "forecast_method", words.METHODS),
+        ("_forecast__models.yml", "reason", words.FORECAST_REASONS),
+        ("_unit_cost_paths__models.yml", "inference_path", words.PATHS),
+        ("_unit_cost_paths__models.yml", "excluded_reason", words.EXCLUDED),
+        ("_unit_cost_paths__models.yml", "cost_kind", words.COST_KINDS),
+        ("_unit_cost_paths__models.yml", "break_even_reason", words.BREAK_EVEN),
+        ("_unit_cost_paths__models.yml", "caveats", words.CAVEATS),
+    ):
+        told = re.search(rf"- name: {column}\n.*?\n.*?description: (.*)", (insight / file).read_text("utf-8"))
+        assert told is not None, column
+        assert set(re.findall(r"`(\w+)`", told[1])) - of_columns <= set(known), column
     contract = (ROOT / "dbt_project/models/marts/engineering/_engineering__models.yml").read_text("utf-8")
     purposes, rules = (re.search(rf"name: {name}\n.*?\n.*?description: (.*)", contract) for name in ("purpose", "rule"))
     assert purposes is not None
@@ -212,13 +265,16 @@ def test_without_a_published_file_there_is_no_report(tmp_path: Path, capsys: pyt
 
 
 def test_a_published_file_of_an_older_version_says_what_it_lacks(explained: Book) -> None:
-    """A build makes what it lacks."""
+    """A build makes what it lacks: a column, or a table."""
     settings = explained.publish()
-    with duckdb.connect((settings.serve / "tollbook.duckdb").resolve()) as file:
-        file.execute("drop table insight.fct_price_volume_mix")
-
-    with pytest.raises(OutdatedPublicationError, match=r"fct_price_volume_mix.*tollbook warehouse build"):
-        read_book(settings)
+    for lack, told in (
+        ("alter table insight.fct_customer_concentration drop column lorenz_shares", "lorenz_shares"),
+        ("drop table insight.fct_price_volume_mix", "fct_price_volume_mix"),
+    ):
+        with duckdb.connect((settings.serve / "tollbook.duckdb").resolve()) as file:
+            file.execute(lack)
+        with pytest.raises(OutdatedPublicationError, match=f"{told}.*tollbook warehouse build"):
+            read_book(settings)
 
 
 def test_a_book_of_nothing_has_pages(book: Book) -> None:

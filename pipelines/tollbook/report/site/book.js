@@ -6,6 +6,7 @@ const Book = (() => {
   // What can be chosen by name, and its names.
   const named = {
     team: held.teams, workflow: held.workflows, subscription: held.subscriptions, product: held.products,
+    workload: held.workloads, month: held.months,
   };
 
   // Returns the rows of a table as objects; amounts are BigInt, or null where unknown.
@@ -56,9 +57,9 @@ const Book = (() => {
       .map(([each]) => each);
   }
 
-  const { periods, teams, workflows, subscriptions, products, cells, words, filters } = held;
+  const { periods, teams, workflows, subscriptions, products, workloads, months, cells, words, filters } = held;
   return {
-    amount, cells, chosen, count, currencies, filters, grouped, named, periods, products, ranked, subscriptions, tables,
-    teams, words, workflows,
+    amount, cells, chosen, count, currencies, filters, grouped, months, named, periods, products, ranked, subscriptions,
+    tables, teams, words, workflows, workloads,
   };
 })();

@@ -92,7 +92,7 @@
     chart("bridge", figure);
     key("bridge", [["more cost", colours.up], ["less cost", colours.down], ["the bill", colours.end]]);
     const change = (after.cost ?? 0n) - (before.cost ?? 0n);
-    const heads = ["Effect", "What it is", "#Amount", "#Of the first bill", `#Exact, ${state.currency}`];
+    const heads = ["Effect", "~What it is", "#Amount", "#Of the first bill", `#Exact, ${state.currency}`];
     fill("table-bridge", table("The bridge", heads, [
       [from, "Bill", Money.plain(before.cost, state.currency), "", Money.exact(before.cost)],
       ...told.map((each) => [each.label, each.meaning, Money.signed(each.cost, state.currency),

@@ -1,67 +1,12 @@
-"""What is on the pages of the site: the bridge, tasks, hidden cost, subsidies, margins."""
+"""What is on the pages of the site that tell what was: the bridge, tasks, hidden cost, subsidies, margins."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from tollbook.report.site import words
-from tollbook.report.tables import escape
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of the site.
-
-    Attributes:
-        file: Name of its file.
-        link: What links to it say.
-        title: Its title.
-        about: What it shows, in a sentence or two; HTML.
-        tables: Tables that it holds.
-        filters: What can be chosen, in order: `team`, `workflow`, `subscription`, `product`, and either `before` and
-            `after`, two periods, or `period`, one or all.
-        words: Words that its script needs, by name.
-        sections: Its sections, in order.
-        scripts: Scripts that fill it, in order; the last one starts.
-    """
-
-    file: str
-    link: str
-    title: str
-    about: str
-    tables: tuple[str, ...]
-    filters: tuple[str, ...]
-    words: dict[str, Any]
-    sections: tuple[str, ...]
-    scripts: tuple[str, ...]
-
-
-def section(name: str, title: str, why: str, *, chart: bool = True, table: str | None = None) -> str:
-    """Return a section that its page's script fills.
-
-    Args:
-        name: Ending of the ids of its chart, key and table.
-        title: Its heading.
-        why: How to read it; HTML.
-        chart: Whether it has a chart; its table is then folded behind the chart.
-        table: What the folded table is called; without one the table stands open.
-    """
-    drawn = ""
-    if chart:
-        label = f"{title}. The table below has the same."
-        drawn = (
-            f'<ul class="key" id="key-{name}"></ul><figure><div class="chart" id="chart-{name}" role="img" '
-            f'aria-label="{escape(label)}"></div></figure>'
-        )
-    rows = f'<div id="table-{name}"></div>'
-    if table is not None:
-        rows = f"<details><summary>{escape(table)}</summary>{rows}</details>"
-    return (
-        f'<section id="section-{name}"><h2>{escape(title)}</h2><p class="why">{why}</p>'
-        f'<div class="card">{drawn}{rows}</div></section>'
-    )
-
+from tollbook.report.site.layout import Page, section
+from tollbook.report.site.outlook_contents import CONCENTRATION, FORECAST, PATHS
 
 BRIDGE: Final = Page(
     file="index.html",
@@ -118,7 +63,7 @@ TASKS: Final = Page(
     about="A task is one run of a workflow; it counts in the billing period in which it began, with the team of its "
     "first call. Costs are what calls cost by themselves. Means and percentiles are over tasks whose cost is known "
     "whole.",
-    tables=("cohorts", "percentiles", "agents", "dearest"),
+    tables=("cohorts", "percentiles", "agents", "branches", "dearest"),
     filters=("team", "workflow", "period"),
     words={},
     sections=(
@@ -150,13 +95,22 @@ TASKS: Final = Page(
             table="Agents, with all digits",
         ),
         section(
+            "tree",
+            "Who called whom",
+            "Agents below the agent that called them, the dearest first, with what each branch costs: its own calls, "
+            "and with all that goes on from them. Open and close a branch by its name. An agent that calls itself "
+            "stays where it is; one that is called again by those below it stands there once more.",
+            chart=False,
+            more="Branches, with all digits",
+        ),
+        section(
             "dearest",
             "The dearest tasks",
             "<code>tollbook trace TASK</code> shows the calls, prices and rules behind one.",
             chart=False,
         ),
     ),
-    scripts=("tasks.js",),
+    scripts=("agent_tree.js", "tasks.js"),
 )
 
 HIDDEN_COST: Final = Page(
@@ -230,7 +184,7 @@ SUBSIDIES: Final = Page(
         ),
         section("persons", "Who uses most", "The largest users of each period.", chart=False),
     ),
-    scripts=("subsidies.js",),
+    scripts=("lorenz.js", "subsidies.js"),
 )
 
 MARGINS: Final = Page(
@@ -262,5 +216,5 @@ MARGINS: Final = Page(
     scripts=("margins.js",),
 )
 
-PAGES: Final = (BRIDGE, TASKS, HIDDEN_COST, SUBSIDIES, MARGINS)
+PAGES: Final = (BRIDGE, TASKS, HIDDEN_COST, SUBSIDIES, MARGINS, CONCENTRATION, FORECAST, PATHS)
 """The pages, in the order of their links; the first is where the site opens."""

@@ -2,6 +2,8 @@
 "use strict";
 const Elements = (() => {
   const MOST_ROWS = 200;
+  const MOST_WIDE = 24; // characters of a part that is kept whole
+  const MOST_WHOLE = 18;
   const LONGEST_LABEL = 34;
   const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
@@ -25,18 +27,26 @@ const Elements = (() => {
     return shown.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   }
 
-  // A table that scrolls by itself where the screen is narrow. Heads that begin with `#` are of numbers.
+  // Parts of a cell between which a line can break; what is short stays whole.
+  function partsOf(cell) {
+    const text = String(cell?.textContent ?? cell ?? "").trim();
+    return text.length <= MOST_WHOLE ? [text] : text.split(/\s+/);
+  }
+
+  // A table that scrolls by itself where the screen is narrow. Heads that begin with `#` are of numbers, with `~` of
+  // sentences; other columns are as wide as their longest word.
   function table(title, heads, rows, foot = null) {
     if (!rows.length) return el("p", { class: "none" }, "There are none.");
-    const isNumber = heads.map((head) => head.startsWith("#"));
+    const kinds = heads.map((head) => ({ "#": "n", "~": "text" })[head[0]] ?? "name");
     const line = (cells) =>
       el("tr", {}, cells.map((cell, at) =>
-        at === 0 ? el("th", { scope: "row", class: "name" }, cell) : el("td", { class: isNumber[at] ? "n" : "name" },
-          cell),
-      ));
-    const head = heads.map((text, at) =>
-      el("th", { scope: "col", class: isNumber[at] ? "n" : null }, text.replace(/^#/, "")),
-    );
+        at === 0 ? el("th", { scope: "row", class: "name" }, cell) : el("td", { class: kinds[at] }, cell)));
+    const longest = (at) => Math.max(0, ...rows.slice(0, MOST_ROWS).flatMap((cells) =>
+      partsOf(cells[at]).map((part) => part.length)));
+    const width = (at) => `min-width:calc(${Math.min(MOST_WIDE, longest(at))}ch + 26px)`;
+    const head = heads.map((text, at) => el("th", {
+      scope: "col", class: kinds[at] === "n" ? "n" : null, style: kinds[at] === "name" ? width(at) : null,
+    }, text.replace(/^[#~]/, "")));
     const made = el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {},
       rows.slice(0, MOST_ROWS).map(line)));
     if (foot) made.append(el("tfoot", {}, line(foot)));

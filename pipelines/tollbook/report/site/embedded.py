@@ -13,7 +13,7 @@ import duckdb
 
 from tollbook.errors import OutdatedPublicationError
 from tollbook.report.facts import Publication, published_file
-from tollbook.report.site import questions, task_questions, value_questions
+from tollbook.report.site import outlook_questions, questions, task_questions, value_questions
 from tollbook.settings import Settings
 
 _NUMBERED: Final = {
@@ -22,6 +22,8 @@ _NUMBERED: Final = {
     "workflow": "workflows",
     "subscription": "subscriptions",
     "product": "products",
+    "month": "months",
+    "workload": "workloads",
 }
 """Column of any table to the list that it is numbered by."""
 
@@ -49,31 +51,30 @@ class Book:
         publication: Which version.
         periods: Billing periods, in order.
         cells: Team and workflow, in order of name.
-        subscriptions: Seats and flat plans, in order of name.
-        products: Products, in order of name.
+        teams: Teams of the cells, and those that only a forecast tells of, in order of name.
+        names: List of other names to what is in it, in order: `subscriptions`, `products`, `months`, `workloads`.
         tables: Name of a table to what a page holds of it.
     """
 
     publication: Publication
     periods: tuple[Period, ...]
     cells: tuple[tuple[str, str], ...]
-    subscriptions: tuple[str, ...]
-    products: tuple[str, ...]
+    teams: tuple[str, ...]
+    names: Mapping[str, tuple[str, ...]]
     tables: Mapping[str, Mapping[str, Any]]
 
     def as_json(self, tables: Sequence[str]) -> dict[str, Any]:
         """Return what a page holds: the lists that rows number, and some tables."""
-        teams, workflows = names_of(self.cells)
+        workflows = workflows_of(self.cells)
         return {
             "periods": [
                 {"start": each.start.isoformat(), "label": f"{each.start:%b %Y}", "is_over": each.is_over}
                 for each in self.periods
             ],
-            "teams": teams,
+            "teams": self.teams,
             "workflows": workflows,
-            "subscriptions": self.subscriptions,
-            "products": self.products,
-            "cells": [[teams.index(team), workflows.index(workflow)] for team, workflow in self.cells],
+            **self.names,
+            "cells": [[self.teams.index(team), workflows.index(workflow)] for team, workflow in self.cells],
             "tables": {name: self.tables[name] for name in tables},
         }
 
@@ -85,14 +86,27 @@ TABLES: Final[Mapping[str, str]] = {
     "cohorts": task_questions.COHORTS,
     "percentiles": task_questions.PERCENTILES,
     "agents": task_questions.AGENTS,
+    "branches": task_questions.BRANCHES,
     "dearest": task_questions.DEAREST,
     "hidden": questions.HIDDEN,
     "plans": value_questions.PLANS,
     "persons": value_questions.PERSONS,
     "curves": value_questions.CURVES,
     "margins": value_questions.MARGINS,
+    "concentration": value_questions.CONCENTRATION,
+    "forecast": outlook_questions.FORECAST,
+    "history": outlook_questions.HISTORY,
+    "paths": outlook_questions.PATHS,
 }
 """Name of each table that pages may hold, and its question."""
+
+NAMES: Final[Mapping[str, str]] = {
+    "subscriptions": value_questions.SUBSCRIPTIONS,
+    "products": value_questions.PRODUCTS,
+    "months": outlook_questions.MONTHS,
+    "workloads": outlook_questions.WORKLOADS,
+}
+"""Name of each list that can be chosen from, and its question."""
 
 
 def read_book(settings: Settings) -> Book:
@@ -105,7 +119,7 @@ def read_book(settings: Settings) -> Book:
     path = published_file(settings)
     try:
         return _read(path)
-    except duckdb.CatalogException as lack:
+    except (duckdb.CatalogException, duckdb.BinderException) as lack:
         lacking = str(lack).splitlines()[0]
         raise OutdatedPublicationError(
             f"expected the tables that the report shows in {path}, got: {lacking} Run `tollbook warehouse build`"
@@ -120,17 +134,13 @@ def _read(path: Path) -> Book:
         (_, commit, built_at) = _rows(book, questions.PUBLICATION)[0]
         periods = tuple(Period(*row) for row in _rows(book, questions.PERIODS))
         cells = tuple((team, workflow) for team, workflow in _rows(book, questions.CELLS))
-        teams, workflows = names_of(cells)
-        subscriptions, products = (
-            tuple(str(row[0]) for row in _rows(book, question))
-            for question in (value_questions.SUBSCRIPTIONS, value_questions.PRODUCTS)
-        )
+        teams = tuple(str(row[0]) for row in _rows(book, questions.TEAMS))
+        names = {name: tuple(str(row[0]) for row in _rows(book, question)) for name, question in NAMES.items()}
         lists: dict[str, Sequence[Any]] = {
             "periods": [each.start for each in periods],
             "teams": teams,
-            "workflows": workflows,
-            "subscriptions": subscriptions,
-            "products": products,
+            "workflows": workflows_of(cells),
+            **names,
         }
         numbers = {name: {value: number for number, value in enumerate(values)} for name, values in lists.items()}
         tables = {}
@@ -138,7 +148,7 @@ def _read(path: Path) -> Book:
             answer = book.execute(question)
             columns = [each[0] for each in answer.description or []]
             tables[name] = embedded(columns, answer.fetchall(), numbers)
-    return Book(Publication(path.name, commit, built_at), periods, cells, subscriptions, products, tables)
+    return Book(Publication(path.name, commit, built_at), periods, cells, teams, names, tables)
 
 
 def embedded(
@@ -169,9 +179,9 @@ def pico(amount: Decimal) -> str:
     return str(int(f"{amount:.12f}".replace(".", "")))
 
 
-def names_of(cells: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
-    """Return the different teams and the different workflows, each in order of name."""
-    return sorted({team for team, _ in cells}), sorted({workflow for _, workflow in cells})
+def workflows_of(cells: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the different workflows in order of name."""
+    return sorted({workflow for _, workflow in cells})
 
 
 def _value(value: Any, places: Mapping[Any, int] | None) -> Any:

@@ -74,7 +74,7 @@
   function byPurpose(state, rows) {
     const whole = amount(rows, "cost");
     fill("table-purposes", table("By purpose",
-      ["Purpose", "What it is, and the rule", "#Calls", "#Tokens", "#Cost", "#On raw inference", "#Of all",
+      ["Purpose", "~What it is, and the rule", "#Calls", "#Tokens", "#Cost", "#On raw inference", "#Of all",
         `#Exact, ${state.currency}`],
       present(rows).map((each) => {
         const some = of(rows, each.purpose);

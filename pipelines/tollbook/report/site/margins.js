@@ -95,7 +95,7 @@
     const groups = Book.ranked([...Book.grouped(rows, (row) => `${row.product} ${row.reasons}`).values()],
       (some) => amount(some, "cost"));
     const why = (row) => (row.reasons ?? "").split(",").map((each) => reasons[each] ?? each).join("; ");
-    fill("table-apart", table("Cost without points", ["Product", "Why", `#Cost, ${state.currency}`],
+    fill("table-apart", table("Cost without points", ["Product", "~Why", `#Cost, ${state.currency}`],
       groups.map((some) => [name(product(some[0])), why(some[0]), Money.exact(amount(some, "cost"))]),
       ["All", "", Money.exact(amount(rows, "cost"))]));
   }

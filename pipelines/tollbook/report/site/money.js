@@ -43,6 +43,12 @@ const Money = (() => {
     return `${amount < 0n ? "−" : ""}${shown(amount, currency, fine)}`;
   }
 
+  // In whole units where it has a hundred or more.
+  function rough(amount, currency) {
+    if (amount === null || abs(amount) < 100n * PICO) return plain(amount, currency);
+    return plain(divided(amount, PICO) * PICO, currency).replace(/\.00$/, "");
+  }
+
   function signed(amount, currency) {
     if (amount === null) return UNKNOWN;
     return `${amount < 0n ? "−" : amount > 0n ? "+" : ""}${shown(amount, currency, false)}`;
@@ -92,5 +98,5 @@ const Money = (() => {
   // Where a mark is drawn: the one place in which an amount becomes a float.
   const place = (amount) => (amount === null ? null : Number(amount) / 1e12);
 
-  return { abs, change, each, exact, mark, percent, place, plain, short, signed, sum, whole };
+  return { abs, change, each, exact, mark, percent, place, plain, rough, short, signed, sum, whole };
 })();

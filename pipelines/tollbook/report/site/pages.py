@@ -7,8 +7,9 @@ from datetime import UTC
 from typing import Final
 
 from tollbook.report.chrome import data_element, document, resource
-from tollbook.report.site.contents import PAGES, Page
+from tollbook.report.site.contents import PAGES
 from tollbook.report.site.embedded import Book
+from tollbook.report.site.layout import Page
 from tollbook.report.tables import escape
 
 SHARED_SCRIPTS: Final = ("money.js", "book.js", "elements.js", "filters.js")

@@ -18,6 +18,9 @@ MOST_TEAMS: Final = 60
 MOST_RELEASES: Final = 8
 """Releases of a workflow that keep their name."""
 
+MOST_BRANCHES: Final = 60
+"""Branches of a workflow's tree of agents that are drawn, the dearest."""
+
 MOST_AGENTS: Final = 15
 MOST_TASKS: Final = 10
 MOST_PERSONS: Final = 20
@@ -99,6 +102,17 @@ PREPARATION: Final = (
     """,
 )
 """Statements to run first, in order: which periods, teams and workflows keep their names."""
+
+TEAMS: Final = """
+select team from cells
+union
+select coalesce(named.team, forecast.team)
+from insight.fct_forecast as forecast
+left join (select own_team, min(team) as team from cells group by own_team) as named
+    on forecast.team = named.own_team
+order by all
+"""
+"""A forecast may tell of a team that has used nothing yet."""
 
 PERIODS: Final = "select billing_period_start, period_state, is_over from periods order by all"
 

@@ -79,26 +79,8 @@
       .map((some) => [plan(some[0]), points.filter((row) => row.subscription === some[0].subscription)])
       .filter(([, some]) => some.length)
       .slice(0, MOST_CURVES);
-    const dashes = ["solid", "dash", "dot", "dashdot", "longdash"];
-    const line = (text, x, y, look) => ({
-      type: "scatter", mode: "lines", name: Elements.label(text), x, y, line: look,
-      hovertemplate: "%{x:.1f} % of persons: %{y:.1f} %<extra>%{fullData.name}</extra>",
-    });
-    chart("curves", of.length ? {
-      data: [
-        line("all the same", [0, 100], [0, 100], { color: Elements.rest(), width: 1.5, dash: "dot" }),
-        ...of.map(([text, some], at) => line(text, [0, ...some.map((row) => Number(row.persons))],
-          [0, ...some.map((row) => Number(row.usage))], { color: Elements.series(at), width: 2.6, dash: dashes[at] })),
-      ],
-      layout: {
-        margin: { l: 48, r: 14, t: 10, b: 44 },
-        xaxis: { fixedrange: true, range: [0, 100], ticksuffix: " %", title: { text: "persons" }, dtick: 25 },
-        yaxis: { fixedrange: true, range: [0, 102], ticksuffix: " %", dtick: 25 },
-      },
-      height: 340,
-    } : null);
-    key("curves", of.length ? [...of.map(([text], at) => [text, Elements.series(at)]),
-      ["all the same", Elements.rest()]] : []);
+    Lorenz.draw("curves", of.map(([text, some]) => [text, [0, ...some.map((row) => Number(row.persons))],
+      [0, ...some.map((row) => Number(row.usage))]]), "persons");
     const percent = (value) => (value === null ? Money.plain(null) : `${value} %`);
     fill("table-curves", table("Concentration",
       ["Subscription", "Period", "#Persons", "#Seats", "#Unused seats", "#Gini", "#Largest hundredth has",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tollbook.report.site.questions import MOST_AGENTS, MOST_RELEASES, MOST_TASKS, OTHER_RELEASES
+from tollbook.report.site.questions import MOST_AGENTS, MOST_BRANCHES, MOST_RELEASES, MOST_TASKS, OTHER_RELEASES
 
 COHORTS: Final = f"""
 with priced_successes as (
@@ -156,6 +156,50 @@ inner join ranked using (team, workflow, agent)
 where ranked.agent_rank <= {MOST_AGENTS}
 order by all
 """
+
+BRANCHES: Final = f"""
+with summed as (
+
+    select
+        periods.billing_period_start as period,
+        cells.team,
+        cells.workflow,
+        branches.agent_path as path,
+        branches.billing_currency as currency,
+        cast(sum(branches.calls) as bigint) as calls,
+        cast(sum(branches.inclusive_calls) as bigint) as inclusive_calls,
+        cast(sum(branches.inclusive_unpriced_calls) as bigint) as unpriced_calls,
+        cast(sum(branches.effective_cost) as decimal(38, 12)) as cost,
+        cast(sum(branches.inclusive_effective_cost) as decimal(38, 12)) as inclusive_cost
+    from engineering.fct_agent_calls as branches
+    inner join periods
+        on branches.usage_date >= periods.billing_period_start and branches.usage_date < periods.billing_period_end
+    inner join cells on branches.team = cells.own_team and branches.workflow = cells.own_workflow
+    group by all
+
+),
+
+ranked as (
+
+    select
+        team,
+        workflow,
+        path,
+        row_number() over (
+            partition by team, workflow order by sum(inclusive_cost) desc nulls last, len(path), path
+        ) as branch_rank
+    from summed
+    group by team, workflow, path
+
+)
+
+select summed.*
+from summed
+inner join ranked using (team, workflow, path)
+where ranked.branch_rank <= {MOST_BRANCHES}
+order by all
+"""
+"""Of a workflow with very many branches the dearest; a branch's inclusive cost holds those that are left out."""
 
 DEAREST: Final = f"""
 with dated as (

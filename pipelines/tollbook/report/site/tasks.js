@@ -190,6 +190,7 @@
     outcomes(state, groups);
     releases(state, rows);
     agents(state);
+    AgentTree.draw(state);
     dearest(state);
   });
 })();

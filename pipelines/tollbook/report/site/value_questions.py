@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from tollbook.insight.customer_concentration import ALL_PRODUCTS
 from tollbook.report.site.questions import CURVE_POINTS, MOST_CUSTOMERS, MOST_PERSONS, OTHER_CUSTOMERS
 
 SUBSCRIPTIONS: Final = "select distinct subscription_id from insight.fct_subsidies order by all"
 
-PRODUCTS: Final = "select distinct product from insight.fct_margins order by all"
+PRODUCTS: Final = f"""
+select product from insight.fct_margins
+union
+select product from insight.fct_customer_concentration where product <> '{ALL_PRODUCTS}'
+order by all
+"""
 
 PLANS: Final = """
 select
@@ -108,3 +114,24 @@ inner join ranked on margins.product = ranked.product and margins.customer_id = 
 group by all
 order by all
 """
+
+CONCENTRATION: Final = f"""
+select
+    spread.billing_period_start as period,
+    nullif(spread.product, '{ALL_PRODUCTS}') as product,
+    spread.measure,
+    spread.customers,
+    spread.quantity,
+    spread.unknown_quantity,
+    spread.gini,
+    spread.largest_share,
+    spread.top_1_percent_share,
+    spread.top_10_percent_share,
+    spread.customers_with_half,
+    spread.customers_with_90_percent,
+    list_transform(spread.lorenz_shares, lambda share: cast(cast(100 * share as decimal(18, 3)) as varchar)) as curve
+from insight.fct_customer_concentration as spread
+inner join periods on spread.billing_period_start = periods.billing_period_start
+order by all
+"""
+"""How usage is spread over customers; without a product of all together. `curve` in percent, at each hundredth."""

@@ -74,3 +74,86 @@ REASONS: Final[Mapping[str, str]] = {
     "no_revenue": "the revenue is zero",
 }
 """Why a product has no points of margin, in words."""
+
+MEASURES: Final[Mapping[str, str]] = {"list_cost": "List cost", "total_tokens": "Tokens", "calls": "Calls"}
+"""Measure of what customers have, the weightiest first, to its name."""
+
+EXPECTED: Final = "expected"
+FLAT_PRICES: Final = "flat_prices"
+"""Scenarios of a forecast that are always there."""
+
+METHODS: Final[Mapping[str, str]] = {
+    "mean": "mean of the last four weeks",
+    "seasonal_week": "the last week again",
+    "last_value": "the last day again",
+    "weekday_mean": "mean of each weekday over four weeks",
+    "damped_trend": "a level and a trend that fades",
+    "damped_growth": "a level and a growth that fades",
+}
+"""How counts go on, in words."""
+
+FORECAST_REASONS: Final[Mapping[str, str]] = {
+    "too_little_history": "less than two weeks of history",
+    "no_known_price": "no usage with a known price in the last four weeks",
+    "no_recent_usage": "no usage in the last four weeks",
+    "short_history": "less than four weeks of history: the last week is repeated, untested",
+    "nothing_to_test_by": "no known cost in the weeks held out, or before them: untested",
+    "no_known_price_of_move": "the price of a model that usage moves to or from is not known",
+    "only_assumed": "no usage of its own yet: all of it is assumed",
+}
+"""Why there is no forecast, or no tested one, in words."""
+
+PATHS: Final[Mapping[str, str]] = {
+    "model_api": "Model API",
+    "hyperscaler": "Hyperscaler",
+    "neo_cloud": "Neo-cloud",
+    "on_prem": "Own hardware",
+    "unknown": "Unknown path",
+}
+"""Path of inference to its name, in the order of a chart."""
+
+COST_KINDS: Final[Mapping[str, str]] = {
+    "observed": "as bought",
+    "metered": "offer by the token",
+    "rented": "rented instances",
+    "owned": "owned instances",
+    "fleet": "the fleet",
+}
+"""What a path's cost is made of, in words."""
+
+EXCLUDED: Final[Mapping[str, str]] = {
+    "residency": "a rule of residency forbids it",
+    "no_region_told": "a rule of residency names regions, and none is told",
+    "no_offer": "there is no offer",
+    "no_known_cost": "its calls have no known price",
+    "no_tokens": "no tokens were used",
+    "no_exchange_rate": "the offer's currency has no exchange rate",
+    "no_fleet_cost": "the fleet's cost is not known",
+    "other_model": "the offer is of another model",
+    "model_not_servable": "the model cannot be served there",
+    "no_model_told": "no model to serve is told",
+    "no_throughput_told": "no throughput is told",
+    "no_utilisation_told": "no utilisation is told",
+}
+"""Why nothing is told of a path, in words."""
+
+BREAK_EVEN: Final[Mapping[str, str]] = {
+    "is_the_model_api": "it is what the others are held against",
+    "no_fixed_cost": "tokens are paid one by one",
+    "no_model_api_cost": "the model API has no cost to be held against",
+    "never": "out of reach at the planned utilisation",
+}
+"""Why a path has no break-even volume, in words."""
+
+CAVEATS: Final[Mapping[str, str]] = {
+    "another_model": "another model would serve it: its quality is not compared",
+    "full_load_benchmark": "a benchmark in batches at full load: production does less and costs more",
+    "estimated_throughput": "throughput is an estimate",
+    "prompts_not_counted": "throughput is of output alone: longer prompts cost more",
+    "beyond_the_fleet": "more instances than the fleet has",
+    "price_over_a_year_old": "the price was read more than a year before",
+    "unpriced_tokens": "some tokens have no known price and are taken to cost as the others do",
+    "path_not_told": "calls that tell no path and have a price count as bought from a model API",
+    "part_of_the_period": "usage is of a part of the billing period, and so is the cost",
+}
+"""What a path's cost rests on, in words."""
