@@ -20,18 +20,21 @@ header p, footer { color: var(--soft); }
 h2 { margin: 2rem 0 .5rem; font-size: 1rem; }
 .wide { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+th, td { padding: .35rem .45rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; vertical-align: bottom; border-bottom-width: 2px; }
-td { overflow-wrap: anywhere; min-width: 5rem; }
+td { overflow-wrap: break-word; max-width: 16rem; }
 th.n, td.n { text-align: right; }
-td.n { white-space: nowrap; min-width: 0; }
+td.n { white-space: nowrap; max-width: none; }
+.wide:focus-visible { outline: 2px solid var(--soft); outline-offset: 2px; }
 tbody tr:nth-child(even) { background: var(--band); }
 tfoot td { font-weight: 700; border-top: 2px solid var(--ink); border-bottom: 0; }
 footer { margin-top: 1.5rem; font-size: .85rem; }
 @page { size: A4 landscape; margin: 14mm; }
 @media print {
   :root { color-scheme: light; --ink: #000; --soft: #444; --line: #bbb; --band: #fff; --page: #fff; }
-  body { max-width: none; padding: 0; font-size: 9pt; }
+  body { max-width: none; padding: 0; font-size: 8pt; }
+  th, td { padding: .2rem .35rem; }
+  td { max-width: 9rem; }
   .wide { overflow: visible; }
   section + section { break-before: page; }
   thead { display: table-header-group; }
@@ -73,12 +76,19 @@ def _section(table: Table) -> str:
         for mark, column in zip(marks, table.columns, strict=True)
     )
     body = "\n".join(_line(marks, row) for row in table.rows)
+    name = f"Amounts in {escape(table.currency)}"
     return (
-        f"<section><h2>Amounts in {escape(table.currency)}</h2>\n"
-        f'<div class="wide"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n'
+        f"<section><h2>{name}</h2>\n"
+        f'<div class="wide" tabindex="0" role="region" aria-label="{name}"><table>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n"
         f"<tfoot>{_line(marks, table.total)}</tfoot>\n</table></div></section>"
     )
 
 
 def _line(marks: list[str], cells: tuple[str, ...]) -> str:
-    return f"<tr>{''.join(f'<td{mark}>{escape(cell)}</td>' for mark, cell in zip(marks, cells, strict=True))}</tr>"
+    return f"<tr>{''.join(f'<td{mark}>{_breakable(cell)}</td>' for mark, cell in zip(marks, cells, strict=True))}</tr>"
+
+
+def _breakable(cell: str) -> str:
+    """Return a text whose words joined by underscores can stand on several lines, as those joined by hyphens do."""
+    return escape(cell).replace("_", "_<wbr>")

@@ -105,6 +105,13 @@ def test_html_is_light_dark_and_made_for_paper() -> None:
         assert rule in page
 
 
+def test_a_page_breaks_names_between_their_words() -> None:
+    """A kind of charge is read at a glance: `prepaid_drawdown` breaks after its underscore, never within a word."""
+    page = html_bytes(document(row("prepaid_drawdown", "1.00"))).decode()
+    assert ">prepaid_<wbr>drawdown</td>" in page
+    assert "overflow-wrap: anywhere" not in page.split("td {", 1)[1]
+
+
 def test_a_long_pdf_repeats_its_heading_and_loses_no_row() -> None:
     """120 rows take several pages; each has the heading and its number, and the sum stands at the end."""
     told = pages(pdf_bytes(document(*(row(f"workflow-{number}", "1.00") for number in range(120)))))
