@@ -125,9 +125,9 @@ def simulate(
         raise MisuseError(f"expected --scenario beside --set, got --set {assignments[0]} alone")
     if events is None and scenario is None:
         raise MisuseError("expected --events, or --scenario, got neither")
+    chosen = None if scenario is None else choose(scenario, assignments or ())
     if out is None or truth is None:
         raise MisuseError(f"expected --out and --truth, got no {'--out' if out is None else '--truth'}")
-    chosen = None if scenario is None else choose(scenario, assignments or ())
     shares = Shares(
         duplicates=_millionths("--duplicates", duplicates),
         late=_millionths("--late", late),

@@ -113,3 +113,5 @@ def test_the_command_lists_scenarios_with_defaults_and_ranges(tmp_path: Path) ->
     ):
         with pytest.raises(MisuseError, match=message):
             command(tmp_path, *arguments)
+    with pytest.raises(MisuseError, match="expected --out and --truth, got no --out"):
+        CliRunner().invoke(build_app(), ["simulate", "--scenario", "margin"], catch_exceptions=False)

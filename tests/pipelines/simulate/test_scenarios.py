@@ -269,7 +269,7 @@ SMALL: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "calls_per_task": st.decimals(1, 4, places=2),
         "tokens_per_call": st.integers(10, 5_000),
         "price_usd": st.decimals("0.01", 100, places=2),
-        "price_fall_percent": st.decimals(0, 100, places=4),
+        "price_fall_percent": st.decimals(-1000, 100, places=4),
         "task_growth": st.decimals("0.1", 3, places=2),
         "call_growth": st.decimals("0.1", 3, places=2),
         "token_growth": st.decimals("0.1", 3, places=2),

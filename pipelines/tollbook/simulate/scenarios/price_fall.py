@@ -47,7 +47,14 @@ _MONTHS_EXPLAINED: Final = 13
 
 PARAMETERS: Final = (
     amount("price_usd", "10", "0.01", "1000", "USD for a million input tokens at first; output costs five times that"),
-    amount("price_fall_percent", "75", "0", "100", "by how much every price has fallen in the last month", places=4),
+    amount(
+        "price_fall_percent",
+        "75",
+        "-1000",
+        "100",
+        "by how much every price has fallen in the last month; below 0 it has risen",
+        places=4,
+    ),
     count("tasks", 40, 1, 20_000, "tasks in a month at first"),
     amount("calls_per_task", "6", "1", "1000", "calls of a task at first"),
     count("tokens_per_call", 2_000, 10, 1_000_000, "tokens of a call at first, taken in tens"),
