@@ -304,13 +304,18 @@ def test_task_that_spans_midnight_is_one_row_and_is_made_anew_whole(lake: LakeBu
 
 
 @pytest.mark.slow
-def test_same_task_id_in_two_workflows_is_two_tasks(lake: LakeBuilder, event: Any) -> None:
-    """A task is one run of a workflow, and ids such as `1` are not unique across them."""
-    lake.commit([event("a", workflow="answers"), event("b", workflow="reviews")])
+def test_same_task_id_in_workflows_is_a_task_of_each_and_tasks_lie_in_the_order_of_time(
+    lake: LakeBuilder, event: Any
+) -> None:
+    """A task is one run of a workflow, ids such as `1` are not unique; and who asks for a month reads that month."""
+    begun = [date(2026, 6, day) for day in (9, 3, 7, 1, 8, 2, 6, 4, 5)]
+    lake.commit([event(f"e-{day}", f"{day}", workflow=f"flow-{day}") for day in begun])
 
     build(lake.settings)
 
-    assert lake.query("select count(*) from engineering.fct_tasks") == [(2,)]
+    assert lake.query("select started_at::date, workflow from engineering.fct_tasks") == [
+        (day, f"flow-{day}") for day in sorted(begun)
+    ]
 
 
 @pytest.mark.slow
