@@ -40,6 +40,7 @@ MARTS = {
     "engineering.fct_tasks": ("int_call_trees_walked", "int_task_days_summed", "fct_tasks"),
     "engineering.fct_task_economics": ("fct_task_economics",),
     "engineering.fct_agent_costs": ("fct_agent_costs",),
+    "engineering.fct_agent_calls": ("fct_agent_calls",),
     "engineering.fct_hidden_cost": ("int_hidden_days_summed", "int_hidden_cost_computed", "fct_hidden_cost"),
     "engineering.fct_usage_daily": ("int_usage_days_summed", "fct_usage_daily"),
     "insight.fct_unit_usage": ("int_unit_days_summed", "fct_unit_usage"),
@@ -54,6 +55,7 @@ MARTS = {
     ),
     "insight.fct_margins": ("int_product_days_summed", "int_product_revenue_read", "fct_margins"),
     "insight.fct_customer_concentration": ("int_customer_concentration_computed", "fct_customer_concentration"),
+    "insight.fct_unit_cost_paths": (*("int_path_days_summed", "int_unit_cost_paths_computed", "fct_unit_cost_paths"),),
     "insight.fct_forecast": ("int_forecast_computed", "fct_forecast"),
 }
 """Mart to the models that are made for it; what several share stands with the first."""
@@ -103,9 +105,9 @@ class NodeClock:
     def hear(self, event: Any) -> None:
         """Note when a node starts and what it took when it ends."""
         now = (time.process_time(), time.perf_counter())
-        if event.info.name == "NodeStart":
+        if event.info.name == "LogStartLine":
             self._began = now
-        elif event.info.name == "NodeFinished":
+        elif event.info.name in {"LogModelResult", "LogTestResult"}:
             cpu, wall = (after - before for before, after in zip(self._began, now, strict=True))
             self.nodes[event.data.node_info.node_name] = {"cpu_seconds": cpu, "seconds": wall}
 

@@ -114,8 +114,9 @@ def named(marts: Path) -> dict[str, Any]:
         periods = connection.execute(
             "select distinct billing_period_start from insight.fct_cost_drivers order by all desc limit 2"
         ).fetchall()
-        ((newest, task_id),) = connection.execute(
-            "select max(started_at), min(task_id) from engineering.fct_tasks"
+        ((newest, task_id, day),) = connection.execute(
+            "select max(started_at), min(task_id), date_trunc('day', arg_min(started_at, task_id)) "
+            "from engineering.fct_tasks"
         ).fetchall()
         ((team, workflow),) = connection.execute(
             "select team, workflow from insight.fct_cost_drivers where workflow <> 'unknown' "
@@ -126,6 +127,7 @@ def named(marts: Path) -> dict[str, Any]:
         "before": periods[1][0],
         "newest": newest,
         "task_id": task_id,
+        "day": day,
         "team": team,
         "workflow": workflow,
     }

@@ -117,7 +117,19 @@ QUERIES = {
         where cohort_kind = 'release' and workflow = $workflow
         order by all
     """,
-    "outcomes of all tasks": """
+    "outcomes of tasks by month": """
+        select
+            billing_period_start,
+            sum(succeeded_tasks) as succeeded,
+            sum(failed_tasks) as failed,
+            sum(unjudged_tasks) as unjudged,
+            sum(effective_cost) as cost
+        from engineering.fct_task_economics
+        where cohort_kind = 'workflow'
+        group by all
+        order by all
+    """,
+    "outcomes of all tasks, from each of them": """
         select outcome, count(*) as tasks, sum(list_cost) as list_cost
         from engineering.fct_tasks
         group by all
@@ -143,7 +155,11 @@ QUERIES = {
             and unpriced_calls = 0
         group by all
     """,
-    "one task": "select * from engineering.fct_tasks where task_id = $task_id",
+    "one task of a known day": """
+        select * from engineering.fct_tasks
+        where started_at >= $day and started_at < $day + interval 1 day and task_id = $task_id
+    """,
+    "one task, of any day": "select * from engineering.fct_tasks where task_id = $task_id",
     "agents of a month with those that they called": """
         select agent, sum(effective_cost) as own, sum(inclusive_effective_cost) as inclusive
         from engineering.fct_agent_costs
