@@ -91,3 +91,16 @@
         )
     end as decimal(38, 12))
 {%- endmacro %}
+
+
+{#- So many times an amount over another, of six decimals, rounded half away from zero in whole numbers; null unless the
+    other is above zero. Of millionths of a millionth everything is very many times as much, so it is wide. -#}
+{% macro ratio_of(amount, whole, times) -%}
+    {%- set part = 'cast(' ~ amount ~ ' * 1000000000000 as hugeint)' -%}
+    {%- set base = 'cast(' ~ whole ~ ' * 1000000000000 as hugeint)' -%}
+    {%- set doubled = times * 2000000 -%}
+    cast(case
+        when {{ whole }} > 0 then sign({{ amount }})
+            * cast(({{ doubled }} * abs({{ part }}) + {{ base }}) // (2 * {{ base }}) as decimal(38, 0)) * 0.000001
+    end as decimal(38, 6))
+{%- endmacro %}

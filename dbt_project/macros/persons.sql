@@ -50,10 +50,5 @@
 
 {#- An amount in hundredths of another one, of six decimals, rounded half away from zero: decimals divided are floats. -#}
 {% macro per_hundred(amount, whole) -%}
-    {%- set part = 'cast(' ~ amount ~ ' * 1000000000000 as hugeint)' -%}
-    {%- set base = 'cast(' ~ whole ~ ' * 1000000000000 as hugeint)' -%}
-    cast(case
-        when {{ whole }} > 0 then sign({{ amount }})
-            * cast((200000000 * abs({{ part }}) + {{ base }}) // (2 * {{ base }}) as decimal(24, 0)) * 0.000001
-    end as decimal(24, 6))
+    {{ ratio_of(amount, whole, 100) }}
 {%- endmacro %}

@@ -44,10 +44,7 @@ select
     hidden_cost.unpriced_tokens,
     hidden_cost.total_tokens,
     hidden_cost.effective_cost,
-    case
-        when generation.generation_cost > 0
-            then cast(hidden_cost.effective_cost / generation.generation_cost as decimal(18, 6))
-    end as share_of_generation,
+    {{ ratio_of('hidden_cost.effective_cost', 'generation.generation_cost', 1) }} as share_of_generation,
     hidden_cost.catalogue_version
 
 from hidden_cost

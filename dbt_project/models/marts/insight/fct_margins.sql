@@ -66,14 +66,10 @@ usage_summed as (
 
 ),
 
-revenue_placed as (
+revenue_told as (
 
     select
-        product_revenue.billing_period_start,
-        product_revenue.product,
-        product_revenue.revenue,
-        product_revenue.revenue_currency,
-        product_revenue.revenue_in_currency,
+        product_revenue.* exclude (customer_id),
         case when products_by_customer.product is null then 'product' else 'customer' end as margin_level,
         case
             when products_by_customer.product is null then 'all'
@@ -88,7 +84,29 @@ revenue_placed as (
 
 ),
 
--- What no call bears is known by team and workflow, not by product.
+-- Revenue of no customer and that of one who is called unknown are of the same row.
+revenue_placed as (
+
+    select
+        billing_period_start,
+        product,
+        margin_level,
+        customer_id,
+        cast(case when count(revenue) = count(*) then sum(revenue) end as decimal(38, 12)) as revenue,
+        case when min(revenue_currency) = max(revenue_currency) then min(revenue_currency) else 'several' end
+            as revenue_currency,
+        cast(
+            case when min(revenue_currency) = max(revenue_currency) then sum(revenue_in_currency) end as decimal(38, 12)
+        ) as revenue_in_currency
+
+    from revenue_told
+
+    group by all
+
+),
+
+-- What no call bears is known by team and workflow, not by product. Corrections of usage are no part of it: calls stand
+-- in their own period by what is known now, also where it is closed.
 period_charges as (
 
     select
@@ -101,7 +119,6 @@ period_charges as (
     from charges
 
     where charge_kind <> 'usage'
-        or charge_class is not distinct from 'Correction'
 
     group by all
 
@@ -250,13 +267,13 @@ select
     cast(case
         when margins.billing_period_then + interval 1 month = margins.billing_period_start
             then margins.points_lost - margins.points_lost_then
-    end as decimal(24, 6)) as points_lost_change,
+    end as decimal(38, 6)) as points_lost_change,
     margins.unknown_reason,
     products.points_lost as product_points_lost,
     cast(case
         when products.billing_period_then + interval 1 month = products.billing_period_start
             then products.points_lost - products.points_lost_then
-    end as decimal(24, 6)) as product_points_lost_change
+    end as decimal(38, 6)) as product_points_lost_change
 
 from margins_with_the_period_before as margins
 
