@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 FIXED_MARTS = {
     "finance": {"fct_chargeback_by_team", "fct_chargeback_by_workflow", "fct_journal"},
     "engineering": {"fct_agent_costs", "fct_hidden_cost", "fct_task_economics", "fct_tasks", "fct_usage_daily"},
+    "insight": {
+        *("fct_forecast", "fct_margins", "fct_price_index", "fct_price_volume_mix", "fct_subsidies"),
+        "fct_unit_cost_paths",
+    },
     "audit": {"fct_ledger_balance"},
 }
 COSTS = ("list_cost", "contracted_cost", "effective_cost", "billed_cost")
