@@ -46,6 +46,14 @@ def test_what_is_no_parameter_is_refused_with_what_there_is(name: str, assignmen
         ("agent-tokens", ["agent_tokens_least=19"], {}, "agent_tokens_least of agent_calls, 20, or more, got 19"),
         ("agent-tokens", ["agent_calls=2"], {}, "helpers below agent_calls, 2, got 2"),
         ("margin", ["revenue_usd=1", "customers=101"], {}, "a cent for each of 101 customers, got 100 cents"),
+        # A dollar buys a million tokens, so 1,001 USD are too many for one call, and 3,000.03 for three.
+        ("hidden-cost", ["generation_usd=1001", "tasks=1"], {}, "tasks of 2 or more with these costs, .* got 1"),
+        (
+            "hidden-cost",
+            ["generation_usd=1000.01", "aborted_percent=300", "tasks=3"],
+            {},
+            "tasks of 4 or more with these costs, .* 1,000,000,000 tokens, got 3",
+        ),
         ("flat-plan", ["multiple=100000", "call_usd=1"], {}, "at most 5,000,000 calls, got some"),
         ("price-fall", [], {"months": 1}, "--months of 2 or more with --scenario price-fall, got 1"),
         ("price-fall", [], {"start": "2026-08-02"}, "--start on the first of a month with --scenario"),

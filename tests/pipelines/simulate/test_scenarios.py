@@ -227,7 +227,17 @@ def test_a_seed_gives_the_same_lines_and_truth_on_every_machine(tmp_path: Path) 
         run(tmp_path, name, *(["call_usd=1000"] if name == "flat-plan" else []), seed=42, shares=Shares())
         for file in ("calls.jsonl", "truth.json"):
             digest.update((tmp_path / file).read_bytes())
-    assert digest.hexdigest() == "6990c95e5392742bbe16cf52a0048eb9684ce59b710546ed0c38d9a373540117"
+    assert digest.hexdigest() == "a6961e6ec46baec7b5aebee0c436ec29d5723a8e2a4a8a3c750f2f02eea85494"
+
+
+def test_scenarios_of_one_seed_share_no_call(tmp_path: Path) -> None:
+    """In a book that has them all, a call that was made again under an id of another scenario would be a conflict."""
+    ids: Counter[str] = Counter()
+    for name in ("margin", "agent-tokens", "hidden-cost"):
+        lines, truth = run(tmp_path, name, seed=9)
+        assert truth["voids"] == 1
+        ids.update({event["event_id"] for event in standing(lines)})
+    assert set(ids.values()) == {1}
 
 
 def test_a_scenario_goes_beside_the_organisation(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
+from tollbook.errors import MisuseError
 from tollbook.simulate.calls import Call
 from tollbook.simulate.organisation import Team
 from tollbook.simulate.prices import Quantities
@@ -41,6 +42,10 @@ _UNIT: Final = 10**5
 Unit: pico-USD."""
 
 _INPUT, _OUTPUT = 10, 50
+_TOKENS_PER_USD: Final = 10**6
+_MOST_TOKENS: Final = 10**9
+"""As many tokens an event may tell, by schemas/usage_event."""
+
 _LONGEST_PROMPT: Final = Fraction(2, 5)
 """Of what a task's generation costs, what its longest prompt may: the rest is left for output and cache writes."""
 
@@ -106,7 +111,19 @@ class _Ledger:
 
 
 def make(setting: Setting) -> Story:
-    """Return the story of a setting."""
+    """Return the story of a setting.
+
+    Raises:
+        MisuseError: A call would have more tokens than an event may tell.
+    """
+    largest = max(Fraction(1), *(_percent(setting, f"{each}_percent") for each in _TOLD))
+    tokens = Fraction(setting.values["generation_usd"]) * _TOKENS_PER_USD * largest
+    if tokens > _MOST_TOKENS * setting.whole("tasks"):
+        fewest = -(-tokens // _MOST_TOKENS)
+        raise MisuseError(
+            f"expected --set tasks of {fewest} or more with these costs, so that no call has more than "
+            f"{_MOST_TOKENS:,} tokens, got {setting.whole('tasks')}"
+        )
     worker = Worker(setting.chance, TEAM.name, WORKFLOW, prices_of((_MODEL,)))
     ledgers = [_Ledger() for _ in setting.months]
 

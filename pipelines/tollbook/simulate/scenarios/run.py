@@ -67,8 +67,10 @@ def arrivals(
         truth: Counts the lines.
         on_call: Told how many calls are made.
     """
-    delivery = Delivery(seed, replace(shares, corrected=0), truth, name="scenario delivery")
-    again = Chance(seed, "scenario calls made again")
+    # Of its own name, so that scenarios of one seed share no id in a book that has them all.
+    name = f"scenario {story.team.name}"
+    delivery = Delivery(seed, replace(shares, corrected=0), truth, name=f"{name} delivery")
+    again = Chance(seed, f"{name} calls made again")
     waiting: list[tuple[int, int, bytes]] = []
     made = calls = 0
     for task in story.tasks:
