@@ -98,9 +98,9 @@ def run_dbt(folder: WarehouseFolder, arguments: Sequence[str], *, tell: Tell | N
     if (folder.target / "manifest.json").exists() and "--full-refresh" not in arguments:
         options.append("--no-write-json")  # the project is that of the last full refresh, and writing takes 0.7 s
     callbacks = [] if tell is None else [_listener(tell)]
-    manifest = _remembered_manifest()
     with _environment({WAREHOUSE_VARIABLE: str(folder.root)}), _only_new_garbage(), no_debug_events():
         try:
+            manifest = _remembered_manifest()
             result = dbtRunner(manifest=manifest, callbacks=callbacks).invoke([*arguments, *options])
             if result.exception is None:
                 _remember_manifest(folder)
