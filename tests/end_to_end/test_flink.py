@@ -29,7 +29,7 @@ from tollbook.warehouse.build import build
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Book, NewTraffic, Until
 
-EVENTS = int(os.environ.get("TOLLBOOK_FLINK_EVENTS", "100000"))
+EVENTS = int(os.environ.get("TOLLBOOK_FLINK_EVENTS", "40000"))
 
 
 @dataclass
@@ -153,7 +153,7 @@ def test_many_events_with_repeats_late_ones_and_bad_records_come_out_exact(
     """More than fits one micro-batch, on two lanes; `TOLLBOOK_FLINK_EVENTS` sets how many."""
     traffic = new_traffic(events=EVENTS, seed=20_261_129)
     book.send(traffic.lines)
-    meter = on_flink(book, "--until-caught-up", "--max-commit-records", "32768")
+    meter = on_flink(book, "--until-caught-up", "--max-commit-records", "16384")
     assert meter.process.wait() == 0, meter.told()
     book.assert_whole(read=len(traffic.lines))
     build(book.settings)

@@ -14,7 +14,7 @@ from tollbook.warehouse.query import ask
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Book, Readers, Traffic
 
-ROUNDS, PUBLISHES_A_ROUND, ROUNDS_A_BUILD = 10, 5, 4
+ROUNDS, PUBLISHES_A_ROUND, ROUNDS_A_BUILD = 5, 5, 4
 _TOTALS = (
     "select (select built_commit from audit.publication), sum(calls)::bigint, sum(input_tokens)::bigint, "
     "sum(output_tokens)::bigint, sum(list_cost)::varchar from finance.fct_chargeback_by_team"
@@ -24,7 +24,7 @@ _TOTALS = (
 def test_readers_meet_no_error_and_nothing_torn_during_publishes_and_compactions(
     book: Book, traffic: Traffic, readers: Readers
 ) -> None:
-    """Fifty publishes and ten compactions: each read sees one published version, or one commit, as a whole."""
+    """Twenty-five publishes and five compactions: each read sees one published version, or one commit, as a whole."""
     versions: set[tuple[Any, ...]] = set()
     with readers(book, 2) as seen:
         for number, lines in enumerate(traffic.slices(ROUNDS)):
