@@ -68,14 +68,19 @@ def test_meter_that_fails_at_any_step_loses_and_doubles_nothing(
     book: Book, traffic: Traffic, commands: Commands
 ) -> None:
     """After each fault the lake is exact and clean; after all of them so is the published book."""
-    faults = [(step, time, kind, code) for step, time in METER_STEPS for kind, code in KINDS]
+    faults = [
+        (step, time, kind, code)
+        for step, time in METER_STEPS
+        for kind, code in KINDS
+        if kind != "full" or step in WRITES  # elsewhere nothing is written, and it is an exception like any other
+    ]
     read = 0
     for (step, time, kind, code), lines in zip(faults, traffic.slices(len(faults)), strict=True):
         book.send(lines)
         read += len(lines)
         ended, told = commands.run(book.settings, *book.meter, fault={"step": step, "kind": kind, "time": time})
         assert ended == code, (step, kind, told)
-        if kind == "full" and step in WRITES:
+        if kind == "full":
             assert "No space left on device" in told
             assert "Traceback" not in told
         _meter(book)
@@ -275,7 +280,7 @@ def mounted(folder: Path, options: str) -> Iterator[bool]:
         yield may
     finally:
         if may:
-            subprocess.run(["umount", folder], check=True)
+            subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def _meter(book: Book) -> MeterProgress:
