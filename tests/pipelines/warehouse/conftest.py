@@ -255,6 +255,12 @@ def usage() -> Callable[..., Row]:
     return usage_row
 
 
+@pytest.fixture(scope="session")
+def voiding() -> Callable[..., Row]:
+    """Makes a telling that voids a call, as `void` does, for the whole session."""
+    return void_row
+
+
 @pytest.fixture
 def event() -> Callable[..., Row]:
     """Makes a usage row; see `usage_row`."""
