@@ -75,11 +75,6 @@ class WorkloadUsage:
         """Input tokens that no cache held."""
         return self.counts["input_tokens"] - self.counts["cache_read_tokens"]
 
-    @property
-    def is_priced(self) -> bool:
-        """Whether some of it has a known cost."""
-        return any(part["effective_cost"] is not None for part in self.parts)
-
     def on(self, path: str) -> list[Mapping[str, Any]]:
         """Return the parts on a path."""
         return [part for part in self.parts if part["placed_path"] == path]
