@@ -80,9 +80,9 @@ class Browser:
         return told["result"].get("value")
 
     def text(self, selector: str) -> str:
-        """Return what is read in an element, with single spaces."""
+        """Return what is read in an element, with single spaces and without joiners of words."""
         said = self.value(f"document.querySelector({json.dumps(selector)}).textContent")
-        return " ".join(str(said).split())
+        return " ".join(str(said).replace("\u2060", "").split())
 
     def rows(self, selector: str) -> list[list[str]]:
         """Return the text of the cells of a table's body and foot."""

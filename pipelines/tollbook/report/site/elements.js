@@ -15,7 +15,11 @@ const Elements = (() => {
   }
 
   const byId = (id) => document.getElementById(id);
-  const fill = (id, ...children) => byId(id).replaceChildren(...children.flat());
+
+  // A sentence in which no line ends between a number and its sign or its percent.
+  const whole = (text) => text.replace(/ %/g, "\u00a0%").replace(/−/g, "−\u2060");
+  const fill = (id, ...children) =>
+    byId(id).replaceChildren(...children.flat().map((each) => (typeof each === "string" ? whole(each) : each)));
 
   // A name out of the events, kept apart from what stands around it.
   const name = (text) => el("bdi", {}, text);
@@ -102,7 +106,7 @@ const Elements = (() => {
           automargin: !isPhone,
         },
       },
-      height: (axis ? 60 : 30) + (isPhone ? 42 : 29) * labels.length,
+      height: (axis ? 60 : 30) + (isPhone ? 42 : Theme.isOnPaper() ? 20 : 29) * labels.length,
     };
   }
 
