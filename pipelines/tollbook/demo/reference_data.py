@@ -68,6 +68,7 @@ def reference_documents(
         "plan_offers": list(_offers()),
         "product_revenue": list(_revenue(months)),
         "inference_paths": list(_paths(first)),
+        "forecast_scenarios": list(_scenarios(beyond)),
     }
     contract = _contract(first, beyond)
     return {"contract": "# Shape: schemas/documents/contract.schema.json\n" + contract} | {
@@ -161,6 +162,15 @@ def _subscriptions(teams: Sequence[Team], months: Sequence[datetime], beyond: da
         yield _entry(name, since, until, subscription_id="assistant", **common, per="month", seats=seats)
     yearly: Entry = {"vendor": "example-eval", "plan": "Annual", "currency": "USD", "per": "year", "fee": _ANNUAL_FEE}
     yield _entry("evaluation", first, beyond, subscription_id="evaluation", **yearly)
+
+
+def _scenarios(beyond: date) -> Iterator[Entry]:
+    """Yield what could come after the last month: tasks grow by a quarter a month, or prices fall by half."""
+    for scenario, assumed in (
+        ("agents-grow", {"tasks": {"factor_per_month": "1.25"}}),
+        ("prices-halve", {"price": {"factor": "0.5"}}),
+    ):
+        yield _entry(scenario, _SINCE, scenario=scenario, assumptions=[{"from": str(beyond), **assumed}])
 
 
 def _offers() -> Iterator[Entry]:
