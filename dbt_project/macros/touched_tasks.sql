@@ -28,13 +28,7 @@
 
         tasks_before as (
 
-            select
-                workflow,
-                task_id,
-                cast(started_at as date) as first_date,
-                cast(ended_at as date) as last_date
-
-            from {{ this }}
+            select * from {{ this }}
 
         ),
 
@@ -46,11 +40,7 @@
 
             from tasks_before
 
-            where exists (
-                select 1
-                from planned_dates
-                where planned_dates.event_date between tasks_before.first_date and tasks_before.last_date
-            )
+            where {{ touches_planned_dates('tasks_before') }}
 
         ),
 
@@ -67,8 +57,8 @@
         select
             tasks_on_planned_dates.workflow,
             tasks_on_planned_dates.task_id,
-            tasks_before.first_date,
-            tasks_before.last_date
+            cast(tasks_before.started_at as date) as first_date,
+            cast(tasks_before.ended_at as date) as last_date
 
         from tasks_on_planned_dates
 
@@ -188,15 +178,22 @@
 
         from tasks_dated
 
-        where exists (
-            select 1
-            from planned_dates
-            where planned_dates.event_date between cast(tasks_dated.started_at as date) and cast(
-                tasks_dated.ended_at as date
-            )
-        );
+        where {{ touches_planned_dates('tasks_dated') }};
 
         delete from {{ this }}
         where billing_period_start in (select touched.billing_period_start from task_periods_touched as touched)
     {% endif %}
 {% endmacro %}
+
+
+{#- Whether a task was at work on a date in the relation `planned_dates`. Instants are compared first: most tasks are of
+    long ago, and to find the date of an instant costs more than all else. -#}
+{% macro touches_planned_dates(tasks) -%}
+    {{ tasks }}.ended_at >= (select cast(min(planned_dates.event_date) as timestamptz) from planned_dates)
+    and {{ tasks }}.started_at < (select cast(max(planned_dates.event_date) + 1 as timestamptz) from planned_dates)
+    and exists (
+        select 1
+        from planned_dates
+        where planned_dates.event_date between cast({{ tasks }}.started_at as date) and cast({{ tasks }}.ended_at as date)
+    )
+{%- endmacro %}
