@@ -254,3 +254,19 @@ def test_entry_knows_its_table() -> None:
     )
 
     assert measure_files(WarehouseFolder(Path("unused")), Path("unused"), live_files(manifest)) == []
+
+
+def test_what_was_not_measured_does_not_pass_for_zero(lake: LakeBuilder, event: Any) -> None:
+    """A measure that a query forgot would let every file through."""
+    manifest = lake.commit([event("a")])
+    folder = WarehouseFolder.of(lake.settings)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    measured = measure_files(folder, lake.settings.lake, live_files(manifest))
+    (usage,) = [file for file in measured if file.told.table == "usage"]
+    del usage.counts["rows_with_negative_cost"]
+
+    with pytest.raises(GateFailedError) as refusal:
+        judge(measured, folder.gate)
+
+    (finding,) = refusal.value.findings
+    assert finding.endswith("expected that no cost is negative: rows_with_negative_cost 0, came None")
