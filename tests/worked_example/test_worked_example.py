@@ -235,6 +235,19 @@ def test_the_bridge_tells_a_lower_price_from_what_was_corrected_and_what_came_la
     assert (tasks, without) == (0, calls)
 
 
+def test_margins_hold_every_charge_once(book: WorkedBook) -> None:
+    """Usage of a closed month stands there by what is known now, so a correction of it in the next one is in no row.
+
+    Over all months it comes to what was charged, to the last digit.
+    """
+    ((held,),) = book.rows("select sum(ai_cost) from insight.fct_margins")
+    ((charged,),) = book.rows("select sum(effective_cost) from finance.fct_charges")
+    ((corrected,),) = book.rows(
+        "select count(*) from finance.fct_charges where charge_kind = 'usage' and charge_class = 'Correction'"
+    )
+    assert (held, corrected > 0) == (charged, True)
+
+
 def test_disputes_stop_a_close_until_another_has_decided_them(book: WorkedBook) -> None:
     """Two were open when ana would have closed June, and she is none of those who decide."""
     refused = book.refusals["close of June with open disputes"]
