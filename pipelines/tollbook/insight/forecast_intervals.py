@@ -22,8 +22,8 @@ _LEAST_TRAINED: Final = 3
 _UPPER_TENTH: Final = (3.078, 1.886, 1.638, 1.533, 1.476, 1.440, 1.415, 1.397)
 
 _LARGEST_RATIO: Final = math.log(2)
-_WIDEST_RATIO: Final = math.log(100)
-"""Beyond it an interval says nothing that anyone could use."""
+_WIDEST_RATIO: Final = math.log(10)
+"""An end is at most ten times what is forecast, or a tenth: a few weeks of fast growth say no more of months ahead."""
 
 
 @dataclass(frozen=True, slots=True)
