@@ -202,6 +202,16 @@ def test_agents_cost_what_they_and_those_below_them_did(published: LakeBuilder, 
         for key, calls in inclusive.items()
     }
     assert by_key(found, 4) == expected
+    # A branch on which an agent comes again is already in that agent's first one.
+    told_again = "list_contains(agent_path[:-2], agent)"
+    found = published.query(
+        "select usage_date, team, workflow, agent, sum(calls)::bigint, "
+        f"sum(inclusive_calls) filter (where not {told_again})::bigint, sum(effective_cost), "
+        f"sum(inclusive_effective_cost) filter (where not {told_again}), "
+        f"sum(inclusive_total_tokens) filter (where not {told_again})::bigint "
+        "from engineering.fct_agent_calls group by all"
+    )
+    assert by_key(found, 4) == expected
 
 
 def test_purposes_sum_to_what_usage_costs(published: LakeBuilder, told: AdversarialBook) -> None:
