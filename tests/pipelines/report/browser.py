@@ -180,3 +180,8 @@ def _pipe() -> tuple[int, int]:
         moved.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE))
         os.close(end)
     return moved[0], moved[1]
+
+
+def address(folder: Path, file: str = "index.html", chosen: str = "") -> str:
+    """Return the address of a page with what is chosen."""
+    return f"{(folder / file).as_uri()}{f'#{chosen}' if chosen else ''}"

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SEPTEMBER, OCTOBER, NOVEMBER = (date(2026, month, 1) for month in (9, 10, 11))
 ENDS = {SEPTEMBER: OCTOBER, OCTOBER: NOVEMBER, NOVEMBER: date(2026, 12, 1)}
 SEARCH, LEGAL = ("search", "answers"), ("legal", "review")
+HOSTILE = '<img src=x onerror="document.title=1"><script>document.title="taken"</script>&\u202eb'
+"""A workflow of legal that would act where it is no text."""
 
 
 def add(book: Book, table: str, start: date, of: tuple[str, str], /, **values: Any) -> None:

@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(autouse=True)
 def _small_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave plotly out, whose megabytes tell nothing here; `test_site_browser` has pages with it."""
+    """Leave plotly out, whose megabytes tell nothing here; tests in the browser have pages with it."""
     monkeypatch.setattr(chrome, "_plotly", lambda: "window.Plotly = {};")
 
 
